@@ -1,0 +1,50 @@
+# Bare `make` prints the targets. Everything runs in the environment .venv, which `make setup` builds.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/complete
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo train sweep test lint typecheck bench ui clean
+
+help: ## Print this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+setup: $(STAMP) ## Build the environment in .venv (about 4 minutes, 7 GB)
+
+# The stamp is written last: an interrupted installation is started anew.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info < (3, 14); ok or sys.exit(f"error: Python {sys.version.split()[0]}: 3.11, 3.12 or 3.13 is needed; make PYTHON=python3.11 chooses one")'
+	@rm -f $(STAMP)
+	@test -x $(BIN)/pip || { rm -rf .venv; $(PYTHON) -m venv .venv; }
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $(STAMP)
+
+demo: $(STAMP) ## Small but real five-fold cross-validation on simulated scans (about 3 minutes on 2 cores)
+	$(BIN)/python -m csam_lightning.train +experiment=demo
+	@echo "Next: 'make ui' compares the runs, 'make train' trains the default cell, README.md shows how to use your own scans."
+
+train: $(STAMP) ## Cross-validate the default cell: 840 scans, 100 px, batch 8 (ARGS="seed=1 ..." changes settings)
+	$(BIN)/python -m csam_lightning.train $(ARGS)
+
+sweep: $(STAMP) ## Several small cells one after the other (ARGS="data.batch_size=8,16 ..." chooses them)
+	$(BIN)/python -m csam_lightning.train -m +experiment=demo $(or $(ARGS),data.batch_size=8,32)
+
+test: lint typecheck ## Lint, types and tests
+	$(BIN)/python -m pytest --numprocesses=2
+
+lint: $(STAMP) ## Check style with ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+typecheck: $(STAMP) ## Check types with mypy
+	$(BIN)/mypy
+
+bench: $(STAMP) ## Measure training speed and memory on this machine
+	$(BIN)/python -m benchmarks.training
+
+ui: $(STAMP) ## Open the MLflow UI on http://127.0.0.1:5000
+	$(BIN)/mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///mlflow.db
+
+clean: ## Remove the environment and all caches, not your results (outputs/, mlflow.db, mlartifacts/)
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Leak-free, cross-validated defect classification from acoustic microscopy."""

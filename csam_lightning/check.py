@@ -1,0 +1,88 @@
+"""``python -m csam_lightning.check``: validate images and manifest, and tell what the data set holds."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from csam_lightning.cli import run, typed
+from csam_lightning.config import DataConfig
+from csam_lightning.data.inspection import inspect_images
+from csam_lightning.data.manifest import Manifest, read_manifest
+from csam_lightning.data.problems import Problem, errors_in, warnings_in
+from csam_lightning.data.selection import check_classes, choose_scans
+from csam_lightning.data.summary import summary, training_scans
+from csam_lightning.errors import InputError
+
+
+@dataclass(frozen=True)
+class CheckConfig:
+    """``conf/check.yaml``: the data set to validate."""
+
+    data: DataConfig
+    seed: int
+    cache_dir: str
+
+
+def main(config: DictConfig) -> None:
+    """Print all findings and what the data set holds, on stdout.
+
+    Raises:
+        InputError: There are errors.
+    """
+    settings = typed(config, CheckConfig)
+    root = _root(settings)
+    manifest, problems = read_manifest(
+        root,
+        classes=settings.data.classes,
+        package_pattern=settings.data.package_pattern,
+        need_packages=settings.data.protocol == "grouped",
+    )
+    lines: list[str] = []
+    if manifest is not None:
+        facts, found = inspect_images(manifest)
+        problems = sorted(problems + found, key=lambda problem: problem.row)
+        problems += _size_problems(manifest, settings)
+        data = settings.data
+        lines = list(summary(manifest, facts, protocol=data.protocol.value, num_folds=data.num_folds))
+    errors, warnings = errors_in(problems), warnings_in(problems)
+    verdict = f"{len(errors)} errors, {len(warnings)} warnings"
+    sys.stdout.write("\n".join([*map(str, errors), *map(str, warnings), *lines, verdict]) + "\n")
+    if errors:
+        sys.stdout.flush()
+        raise InputError(verdict, where=str(root), mend="mend what is listed above")
+
+
+def _root(settings: CheckConfig) -> Path:
+    """Return the folder to look at; the simulated data set is made where it is not there yet."""
+    if settings.data.simulation is None:
+        return Path(str(settings.data.root)).expanduser()
+    from csam_lightning.simulation.dataset import cached_dataset
+
+    return cached_dataset(settings.data.simulation, Path(settings.cache_dir).expanduser())
+
+
+def _size_problems(manifest: Manifest, settings: CheckConfig) -> Iterator[Problem]:
+    """Yield what training would say of the data size and the number of folds; nothing where no package is known."""
+    table = training_scans(manifest)
+    if not len(table):
+        return
+    data = settings.data
+    if data.protocol == "grouped" and table["package_id"].isna().all():
+        return
+    try:
+        rows = choose_scans(table, data.size, seed=settings.seed)
+    except InputError as error:
+        yield Problem.of(error)
+        return
+    for name in manifest.classes:
+        try:
+            check_classes(table, rows, classes=[name], protocol=data.protocol.value, num_folds=data.num_folds)
+        except InputError as error:
+            yield Problem.of(error)
+
+
+if __name__ == "__main__":
+    run(main, "check")

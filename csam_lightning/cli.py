@@ -1,0 +1,70 @@
+"""What every command line shares: Hydra, exit status and one-line errors."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import NoReturn, TypeVar
+
+import hydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import TypeAdapter, ValidationError
+
+from csam_lightning.errors import InputError
+
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+Config = TypeVar("Config")
+
+
+def run(task: Callable[[DictConfig], None], config_name: str) -> NoReturn:
+    """Run ``task`` with the configuration that Hydra composes from the command line, and exit.
+
+    Exit status: 0 done, 1 a run failed, 2 bad input or bad configuration (stderr then ends with one line and shows
+    no traceback), 130 interrupted.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # being asked to end is Ctrl-C from afar
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors to us instead of printing them and exiting 1
+    command = hydra.main(version_base="1.3", config_path="pkg://csam_lightning.conf", config_name=config_name)(task)
+    try:
+        command()
+    except InputError as error:
+        _leave(str(error), BAD_INPUT)
+    except (HydraException, OmegaConfBaseException) as error:
+        _leave(f"configuration: {_one_line(error)}; python -m csam_lightning.{config_name} --help lists the settings")
+    except KeyboardInterrupt:
+        _leave("interrupted: run the same command again to go on from here", INTERRUPTED)
+    sys.exit(DONE)
+
+
+def typed(config: DictConfig, schema: type[Config]) -> Config:
+    """Turn a composed configuration into an instance of the dataclass ``schema``.
+
+    Raises:
+        InputError: A value has the wrong type, or a setting is missing.
+        OmegaConfBaseException: An interpolation cannot be resolved, or a mandatory value is not given.
+    """
+    values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    try:
+        return TypeAdapter(schema).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        setting = ".".join(str(part) for part in first["loc"])
+        what = f"{first['msg'][0].lower()}{first['msg'][1:]}, not {first['input']!r}"
+        raise InputError(what, where=setting, mend="--help shows the settings and their defaults") from error
+
+
+def _one_line(error: BaseException) -> str:
+    causes = [error]
+    while causes[-1].__cause__ is not None:
+        causes.append(causes[-1].__cause__)
+    lines = [line.strip() for cause in causes for line in str(cause).splitlines()]
+    told = dict.fromkeys(line for line in lines if line and not line.startswith(("object_type=", "reference_type=")))
+    return "; ".join(told)
+
+
+def _leave(line: str, status: int = BAD_INPUT) -> NoReturn:
+    print(f"error: {line}", file=sys.stderr)  # noqa: T201 - the one line that the user reads
+    sys.exit(status)

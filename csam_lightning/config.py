@@ -1,0 +1,151 @@
+"""The types of the training configuration; the values stand in ``conf/``.
+
+Every field here is one setting of ``conf/train.yaml`` and its groups, where it is explained. A composed configuration
+is turned into these classes by :func:`csam_lightning.cli.typed`, which refuses unknown settings and wrong types;
+:func:`check_values` refuses values that make no sense.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from csam_lightning.errors import InputError
+from csam_lightning.simulation.config import SimulationConfig
+
+PRECISIONS = ("32-true", "bf16-mixed")
+HALF_TURN = 180.0
+
+
+class DataKind(StrEnum):
+    """Where scans come from."""
+
+    simulated = "simulated"
+    folder = "folder"
+
+
+class ProtocolName(StrEnum):
+    """How scans are split and balanced; see :mod:`csam_lightning.data.folds`."""
+
+    grouped = "grouped"
+    published = "published"
+
+
+class When(StrEnum):
+    """When images are augmented: anew each epoch, or the copies once."""
+
+    epoch = "epoch"
+    once = "once"
+
+
+class Select(StrEnum):
+    """Which epoch's network a fold keeps."""
+
+    last = "last"
+    best = "best"
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """``conf/data``: scans, folds and batches."""
+
+    kind: DataKind
+    root: str | None
+    classes: list[str] | None
+    package_pattern: str | None
+    size: int | None
+    image_size: int
+    batch_size: int
+    protocol: ProtocolName
+    num_folds: int
+    simulation: SimulationConfig | None
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """``conf/augment``: random changes to training images."""
+
+    rotation_degrees: float
+    contrast: float
+    when: When
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """``conf/model``: the network and its initial weights."""
+
+    arch: str
+    weights: str | None
+
+
+@dataclass(frozen=True)
+class TrainerConfig:
+    """``conf/trainer``: optimisation and hardware."""
+
+    max_epochs: int
+    learning_rate: float
+    weight_decay: float
+    warmup_epochs: float
+    select: Select
+    accelerator: str
+    precision: str
+    threads_per_fold: int
+    processes: int | None
+
+
+@dataclass(frozen=True)
+class TrackingConfig:
+    """``conf/tracking``: the MLflow store."""
+
+    uri: str | None
+    experiment: str
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """``conf/train.yaml``: one cell."""
+
+    data: DataConfig
+    augment: AugmentConfig
+    model: ModelConfig
+    trainer: TrainerConfig
+    tracking: TrackingConfig
+    folds: list[int] | None
+    seed: int
+    output_dir: str
+    cache_dir: str
+
+
+def check_values(config: TrainConfig) -> None:
+    """Check that every value makes sense.
+
+    Raises:
+        InputError: The first one that does not.
+    """
+    data, trainer = config.data, config.trainer
+    for setting, value, least in (
+        ("data.image_size", data.image_size, 32),
+        ("data.batch_size", data.batch_size, 2),
+        ("data.num_folds", data.num_folds, 2),
+        ("trainer.max_epochs", trainer.max_epochs, 1),
+        ("trainer.threads_per_fold", trainer.threads_per_fold, 1),
+        ("trainer.processes", trainer.processes or 1, 1),
+        ("seed", config.seed, 0),
+    ):
+        _require(value >= least, setting, value, f"a whole number from {least}")
+    _require(trainer.learning_rate > 0, "trainer.learning_rate", trainer.learning_rate, "a number above 0")
+    _require(trainer.weight_decay >= 0, "trainer.weight_decay", trainer.weight_decay, "a number from 0")
+    _require(trainer.warmup_epochs >= 0, "trainer.warmup_epochs", trainer.warmup_epochs, "a number from 0")
+    _require(trainer.precision in PRECISIONS, "trainer.precision", trainer.precision, " or ".join(PRECISIONS))
+    degrees = config.augment.rotation_degrees
+    _require(0 <= degrees <= HALF_TURN, "augment.rotation_degrees", degrees, "degrees from 0 to 180")
+    _require(0 <= config.augment.contrast <= 1, "augment.contrast", config.augment.contrast, "a share from 0 to 1")
+    _require(
+        data.kind == "simulated" or bool(data.root), "data.root", data.root, "data.root=DIR, the folder of the scans"
+    )
+    for number in config.folds or ():
+        _require(0 <= number < data.num_folds, "folds", number, f"fold numbers from 0 to {data.num_folds - 1}")
+    _require(config.folds is None or bool(config.folds), "folds", config.folds, "at least one fold, or null for all")
+
+
+def _require(holds: bool, setting: str, value: object, wanted: str) -> None:
+    if not holds:
+        raise InputError(f"{value} makes no sense here", where=setting, mend=f"give {wanted}")

@@ -1,0 +1,1 @@
+"""Data: manifest, scans, folds, augmentation."""

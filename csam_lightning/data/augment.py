@@ -1,0 +1,81 @@
+"""Random rotation and contrast, the published protocol's two augmentations. Only this file knows albumentations."""
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would look up its own version online at import
+
+import albumentations as A
+import cv2
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+cv2.setNumThreads(0)  # threads belong to the network; an image of 100 px gains nothing from them
+
+
+class Augmentation:
+    """Rotation by a random angle and a random change of contrast about the image's mean.
+
+    Args:
+        rotation_degrees: Angles are drawn uniformly from ± this many degrees; the border is mirrored. 0: none.
+        contrast: Factors are drawn uniformly from 1 ± this. 0: none.
+    """
+
+    def __init__(self, *, rotation_degrees: float, contrast: float) -> None:
+        """Build the pipeline."""
+        steps: list[A.BasicTransform] = []
+        if rotation_degrees:
+            steps.append(
+                A.Rotate(
+                    limit=(-rotation_degrees, rotation_degrees),
+                    interpolation=cv2.INTER_LINEAR,
+                    border_mode=cv2.BORDER_REFLECT_101,
+                    p=1.0,
+                )
+            )
+        if contrast:
+            steps.append(
+                A.RandomBrightnessContrast(brightness_limit=(0, 0), contrast_limit=(-contrast, contrast), p=1.0)
+            )
+        self._pipeline = A.Compose(steps) if steps else None
+
+    def __call__(self, image: "NDArray[np.uint8]", *, seed: int) -> "NDArray[np.uint8]":
+        """Return the change of ``image`` (H, W) that ``seed`` stands for, same shape."""
+        if self._pipeline is None:
+            return image
+        self._pipeline.set_random_seed(seed)
+        changed: NDArray[np.uint8] = self._pipeline(image=image)["image"]
+        return changed
+
+
+@dataclass(frozen=True)
+class AugmentationPlan:
+    """Says how an image looks in an epoch, from nothing but (seed, fold, epoch, scan, copy).
+
+    Neither the order of reading nor the number of processes can change an image.
+
+    Attributes:
+        augmentation: The random change.
+        when: ``epoch``: every training image is changed anew each epoch. ``once``: scans stay as scanned and each
+            augmented copy is changed once and for all.
+        seed: Seed of the cell.
+        fold: The fold's number, or None where copies are the same in every fold (published protocol).
+    """
+
+    augmentation: Augmentation
+    when: Literal["epoch", "once"]
+    seed: int
+    fold: int | None
+
+    def image(self, scan_image: "NDArray[np.uint8]", *, scan: int, copy: int, epoch: int) -> "NDArray[np.uint8]":
+        """Return the image that copy ``copy`` of row ``scan`` shows in ``epoch``, (H, W) like ``scan_image``."""
+        if self.when == "once" and copy == 0:
+            return scan_image
+        fold = 0 if self.fold is None else self.fold + 1
+        moment = epoch + 1 if self.when == "epoch" else 0
+        entropy = np.random.SeedSequence((self.seed, fold, moment, scan, copy))
+        return self.augmentation(scan_image, seed=int(entropy.generate_state(1)[0]))

@@ -1,0 +1,145 @@
+"""Findings that take more than one row to see: contradictions within a package, labels, columns."""
+
+import difflib
+from collections.abc import Sequence
+from itertools import combinations
+
+from csam_lightning.data.problems import Problem
+from csam_lightning.data.schema import Rules, nearest
+from csam_lightning.data.table import COLUMNS, TextTable
+
+RARE_SHARE = 0.05  # a label this rare beside one that reads alike is taken for a typing error
+ALIKE = 0.8  # difflib's ratio of labels or column names that read alike
+LEAST_CLASSES = 2
+MOST_COMPARED = 200  # labels compared in pairs, the most frequent ones; more is no list of classes
+
+
+def column_problems(table: TextTable, rules: Rules) -> list[Problem]:
+    """Return columns that are missing, that stand twice, or that are not read."""
+    where = table.head
+    found = list(table.header)
+    problems = []
+    for name in rules.required:
+        if name not in found:
+            near = nearest(name, [other for other in found if other not in COLUMNS])
+            mend = f"rename '{near}' to '{name}'" if near else _add_column(name, found)
+            what = "no package is known" if table.is_tree else f"column '{name}' is missing"
+            problems.append(Problem("error", where, what, mend, 1))
+    problems += [
+        Problem("error", where, f"column '{name}' stands twice", "delete one of them", 1)
+        for name in COLUMNS
+        if found.count(name) > 1
+    ]
+    optional = [name for name in COLUMNS if name not in found and name not in rules.required]
+    problems += [_unread(name, optional, where) for name in dict.fromkeys(found) if name not in COLUMNS]
+    return problems
+
+
+def _add_column(name: str, found: Sequence[str]) -> str:
+    mends = {
+        "path": f"the first row must name the columns, it reads {', '.join(map(repr, found))[:200]}",
+        "label": "add it with the class name of each scan",
+        "package_id": "name each scan's physical part, or set data.package_pattern or data.protocol=published",
+    }
+    return mends[name]
+
+
+def _unread(name: str, absent: Sequence[str], where: str) -> Problem:
+    """Return a warning, or an error where the column is probably meant to be one that would then be missed."""
+    meant = nearest(name, absent, ALIKE)
+    if meant:
+        mend = f"rename it to '{meant}', or to something less like it"
+        return Problem("error", where, f"column '{name}' is not read, it looks like '{meant}'", mend, 1)
+    known = ", ".join(COLUMNS)
+    return Problem("warning", where, f"column '{name}' is not read", f"the columns read are {known}", 1)
+
+
+def package_problems(table: TextTable) -> list[Problem]:
+    """Return packages that contradict themselves: two metallizations, or both sides of the test split."""
+    return [
+        *_contradictions(
+            table,
+            "metallization",
+            "a package has one metallization: correct the rows, or the package_id",
+        ),
+        *_contradictions(
+            table,
+            "split",
+            "give all its scans the same split: it would be tested on a package it was trained on",
+        ),
+    ]
+
+
+def _contradictions(table: TextTable, column: str, mend: str) -> list[Problem]:
+    first = table.frame[["package_id", column]].dropna().drop_duplicates()
+    problems = []
+    for package, group in first[first["package_id"].duplicated(keep=False)].groupby("package_id", sort=False):
+        rows = table.rows[group.index]
+        said = ", ".join(f"{value} (row {row})" for value, row in zip(group[column], rows, strict=True))
+        what = f"package {package} has more than one {column}: {said}"
+        problems.append(table.problem(group.index[1], what, mend))
+    return problems
+
+
+def class_problems(table: TextTable, classes: Sequence[str], rules: Rules) -> list[Problem]:
+    """Return too few classes, classes named twice, and classes that no training scan has."""
+    if "label" not in rules.required:
+        return []
+    where = table.source if rules.classes is None else "data.classes"
+    names = list(classes)
+    problems = []
+    if len(set(names)) < LEAST_CLASSES:
+        what = f"{len(set(names))} class{'' if len(set(names)) == 1 else 'es'} found"
+        mend = "a classifier needs at least two: label the scans with two or more class names"
+        problems.append(Problem("error", where, what, mend))
+    problems += [
+        Problem("error", where, f"class '{name}' is named twice", "name each class once")
+        for name in dict.fromkeys(names)
+        if names.count(name) > 1
+    ]
+    present = set(table.frame["label"][table.frame["split"].fillna("train") != "test"].dropna())
+    problems += [
+        Problem("error", where, f"class '{name}' has no training scan", "label scans with it or leave it out")
+        for name in dict.fromkeys(names)
+        if name not in present
+    ]
+    return problems
+
+
+def cycles_problems(table: TextTable) -> list[Problem]:
+    """Return a warning where some scans have cycles and some have none."""
+    cycles = table.frame["cycles"]
+    missing = int(cycles.isna().sum())
+    if missing in (0, len(cycles)):
+        return []
+    what = f"{missing} of {len(cycles)} scans have no cycles, so no data size can be chosen by read-out"
+    return [Problem("warning", table.head, what, "fill in every row, or none", 1)]
+
+
+def label_problems(table: TextTable) -> list[Problem]:
+    """Return labels that look like a mistyped other one; for manifests whose labels are the classes."""
+    counts = table.frame["label"].value_counts()
+    problems = []
+    for one, other in combinations(counts.index[:MOST_COMPARED], 2):
+        frequent, rare = (one, other) if counts[one] >= counts[other] else (other, one)
+        if not _read_alike(frequent, rare, counts[rare] <= RARE_SHARE * counts[frequent]):
+            continue
+        position = int((table.frame["label"] == rare).fillna(value=False).to_numpy().argmax())
+        shares = f"in {counts[rare]} of {counts.sum()} scans", f"in {counts[frequent]}"
+        what = f"label '{rare}' ({shares[0]}) looks like '{frequent}' ({shares[1]})"
+        mend = "correct it, or name the classes in data.classes"
+        problems.append(table.problem(position, what, mend, "warning"))
+    return problems
+
+
+def _read_alike(frequent: str, rare: str, rarely: bool) -> bool:
+    one, other = frequent.casefold(), rare.casefold()
+    if "".join(one.split()) == "".join(other.split()):
+        return True
+    return rarely and _is_a_slip(one, other)
+
+
+def _is_a_slip(one: str, other: str) -> bool:
+    """Return whether two labels read alike; labels that differ by their numbers only are told apart by them."""
+    undigited = ["".join(letter for letter in label if not letter.isdigit()) for label in (one, other)]
+    return undigited[0] != undigited[1] and difflib.SequenceMatcher(None, one, other).ratio() >= ALIKE

@@ -1,0 +1,112 @@
+"""The LightningDataModule: hands out one fold's images in batches, and does nothing else."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from csam_lightning.data.augment import AugmentationPlan
+from csam_lightning.data.folds import Fold, Images
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+EVALUATION_BATCH = 64
+"""Images per batch where nothing is learnt; has no influence on any number but speed."""
+
+
+@dataclass(frozen=True)
+class LabelledScans:
+    """All scans of a data set and their classes.
+
+    Attributes:
+        pixels: uint8 of shape (scans, side, side), usually memory-mapped.
+        codes: Class number of each scan, int64 of shape (scans,).
+    """
+
+    pixels: "NDArray[np.uint8]"
+    codes: "NDArray[np.int64]"
+
+
+class TrainingImages(Dataset[tuple[Tensor, Tensor]]):
+    """Training images as they look in an epoch; the key is (epoch, position)."""
+
+    def __init__(self, scans: LabelledScans, images: Images, plan: AugmentationPlan) -> None:
+        """Keep what an image is made from."""
+        self._scans = scans
+        self._images = images
+        self._plan = plan
+
+    def __len__(self) -> int:
+        """Count the images of an epoch."""
+        return len(self._images)
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Return one image, uint8 of shape (1, side, side), and its class number, int64."""
+        epoch, position = key
+        scan = int(self._images.scan[position])
+        copy = int(self._images.copy[position])
+        pixels = self._plan.image(self._scans.pixels[scan], scan=scan, copy=copy, epoch=epoch)
+        return torch.from_numpy(np.array(pixels)).unsqueeze(0), torch.tensor(self._scans.codes[scan])
+
+
+class EpochSampler(Sampler[tuple[int, int]]):
+    """Positions in a random order that depends on (seed, fold, epoch) alone, each paired with the epoch.
+
+    Where the last batch would hold a single image, that image sits the epoch out: batch normalisation cannot learn
+    from one.
+    """
+
+    def __init__(self, length: int, *, batch_size: int, seed: int, fold: int) -> None:
+        """Keep the settings; Lightning calls :meth:`set_epoch`."""
+        self._length = length
+        self._used = length - (length > 1 and batch_size > 1 and length % batch_size == 1)
+        self._seed = (seed, fold)
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration belongs to."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        """Count the images of an epoch."""
+        return self._used
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """Yield (epoch, position)."""
+        order = np.random.default_rng((*self._seed, self._epoch)).permutation(self._length)
+        return iter([(self._epoch, int(position)) for position in order[: self._used]])
+
+
+class FoldDataModule(L.LightningDataModule):
+    """One fold: balanced, augmented training images; validation scans as scanned.
+
+    Batches are (uint8 of shape (batch, 1, side, side), int64 of shape (batch,)).
+    """
+
+    def __init__(self, scans: LabelledScans, fold: Fold, plan: AugmentationPlan, *, batch_size: int, seed: int) -> None:
+        """Keep what the loaders read."""
+        super().__init__()
+        self._scans = scans
+        self._fold = fold
+        self._plan = plan
+        self._batch_size = batch_size
+        self._seed = seed
+
+    def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
+        """Return the loader of training images; decoded scans are in memory, so it needs no worker processes."""
+        images = TrainingImages(self._scans, self._fold.training, self._plan)
+        sampler = EpochSampler(len(images), batch_size=self._batch_size, seed=self._seed, fold=self._fold.number)
+        return DataLoader(images, batch_size=self._batch_size, sampler=sampler)
+
+    def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
+        """Return the loader of validation scans, in the order of ``fold.validation.scans``."""
+        rows = self._fold.validation.scans
+        pixels = torch.from_numpy(self._scans.pixels[rows]).unsqueeze(1)
+        dataset = torch.utils.data.TensorDataset(pixels, torch.from_numpy(self._scans.codes[rows]))
+        return DataLoader(dataset, batch_size=EVALUATION_BATCH)

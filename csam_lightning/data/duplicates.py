@@ -1,0 +1,39 @@
+"""The same picture under two names: odd within a package, a leak or a contradiction otherwise."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from csam_lightning.data.manifest import Manifest
+from csam_lightning.data.problems import Problem, Severity
+
+
+def duplicate_problems(manifest: Manifest, pixel_hashes: Sequence[str | None]) -> list[Problem]:
+    """Return scans that show the same picture as an earlier one.
+
+    An error where the two have different labels, packages or splits: one of them is wrong, or the classifier would
+    be validated or tested on a picture it was trained on. A warning otherwise, and where a scan has no label.
+
+    Args:
+        manifest: The scans.
+        pixel_hashes: Hash of each scan's grey values, in the manifest's order; None where it could not be read.
+    """
+    hashes = pd.Series(list(pixel_hashes), dtype="object")
+    first = pd.Series(hashes.index, index=hashes.index).groupby(hashes).transform("first")
+    repeated = hashes.index[hashes.notna() & (first != hashes.index)]
+    return [_problem(manifest, int(first[position]), position) for position in repeated]
+
+
+def _problem(manifest: Manifest, first: int, again: int) -> Problem:
+    one, other = manifest.table.iloc[first], manifest.table.iloc[again]
+    differing = [
+        f"{column} {other[column]} instead of {one[column]}"
+        for column in ("label", "package_id", "split")
+        if not pd.isna(one[column]) and not pd.isna(other[column]) and one[column] != other[column]
+    ]
+    labelled = not pd.isna(one["label"]) and not pd.isna(other["label"])
+    severity: Severity = "error" if differing and labelled else "warning"
+    but = f" with {', '.join(differing)}" if differing else ""
+    what = f"'{other['path']}' shows the same picture as '{one['path']}' ({manifest.where(first)}){but}"
+    mend = "delete one of the two" if severity == "error" else "delete one of the two if that is no intention"
+    return Problem(severity, manifest.where(again), what, mend, int(manifest.rows[again]))

@@ -1,0 +1,89 @@
+"""Looking into every image of a manifest, once: what is damaged, what is there twice, what is odd."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from csam_lightning.data.duplicates import duplicate_problems
+from csam_lightning.data.images import RANGE_BITS, read_image
+from csam_lightning.data.manifest import Manifest
+from csam_lightning.data.problems import Problem
+from csam_lightning.data.reading import in_order
+from csam_lightning.progress import track
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What one image file holds.
+
+    Attributes:
+        size: Width and height, pixels.
+        mode: Kind of pixels, as :class:`csam_lightning.data.images.GreyImage` names them.
+        pages: Images in the file.
+        levels: Darkest and brightest grey value, 0 … 255.
+        pixel_hash: SHA-256 of the picture.
+    """
+
+    size: tuple[int, int]
+    mode: str
+    pages: int
+    levels: tuple[int, int]
+    pixel_hash: str
+
+
+def inspect_images(manifest: Manifest) -> tuple[list[ImageFacts | None], list[Problem]]:
+    """Read every image of a manifest once.
+
+    Returns:
+        What each scan's file holds, None where it cannot be read or has no usable path, and the findings: damaged
+        files, the same picture twice, images of one grey value, files of several pages, 16-bit scans of different
+        ranges.
+    """
+    facts: list[ImageFacts | None] = []
+    problems: list[Problem] = []
+    total = len(manifest.table)
+    results = in_order(manifest, _facts)
+    for position, result in enumerate(track(results, description="looking into images", total=total)):
+        row = int(manifest.rows[position])
+        if isinstance(result, ImageFacts):
+            facts.append(result)
+            problems += [
+                Problem("warning", manifest.where(position), f"'{_path(manifest, position)}' {what}", mend, row)
+                for what, mend in _oddities(result)
+            ]
+            continue
+        facts.append(None)
+        if isinstance(manifest.table["path"].iloc[position], str):
+            problems.append(Problem.of(result, row))
+    problems += duplicate_problems(manifest, [found.pixel_hash if found else None for found in facts])
+    problems += _range_problems(manifest, [found for found in facts if found])
+    return facts, problems
+
+
+def _path(manifest: Manifest, position: int) -> str:
+    return str(manifest.table["path"].iloc[position])
+
+
+def _facts(path: Path) -> ImageFacts:
+    image = read_image(path)
+    height, width = image.pixels.shape
+    levels = int(image.pixels.min()), int(image.pixels.max())
+    return ImageFacts((width, height), image.mode, image.pages, levels, image.pixel_hash)
+
+
+def _oddities(facts: ImageFacts) -> Iterator[tuple[str, str]]:
+    if facts.levels[0] == facts.levels[1]:
+        yield f"is of one grey value, {facts.levels[0]}, throughout", "scan again or delete the row"
+    if facts.pages > 1:
+        yield f"holds {facts.pages} pages, only the first is read", "save the page meant in a file of its own"
+
+
+def _range_problems(manifest: Manifest, facts: Sequence[ImageFacts]) -> list[Problem]:
+    """Return a warning where 16-bit scans use ranges of different widths, which are mapped differently."""
+    modes = {found.mode for found in facts}
+    ranges = [bits for bits in RANGE_BITS if f"16-bit grey with a {bits}-bit range" in modes]
+    if len(ranges) < 2:  # noqa: PLR2004 -- two make a difference
+        return []
+    what = f"16-bit images use ranges of {' and '.join(map(str, ranges))} bits and are brightened differently"
+    mend = "if one scanner made them all, export them with the same range"
+    return [Problem("warning", manifest.source, what, mend)]

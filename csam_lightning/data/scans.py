@@ -1,0 +1,182 @@
+"""Scans, decoded and resized once into a memory-mapped array that every fold, worker and process shares.
+
+The array lies in a cache folder under a key made of the files' contents and the settings, so a changed image or
+another size gives another array, and the same images in another folder the same one.
+"""
+
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias, cast
+
+import numpy as np
+from filelock import FileLock
+
+from csam_lightning.data.duplicates import duplicate_problems
+from csam_lightning.data.images import read_bytes, read_image, resize_grey
+from csam_lightning.data.manifest import Manifest, listing
+from csam_lightning.data.problems import errors_in, warnings_in
+from csam_lightning.data.reading import in_order, or_raise
+from csam_lightning.errors import InputError
+from csam_lightning.files import folder_written_atomically
+from csam_lightning.progress import track
+
+VERSION = 1
+"""Of the decoding, the resizing and the files; a change of any of them must raise it."""
+PIXELS, HASHES = "scans.npy", "picture_hashes.json"
+
+Array: TypeAlias = "np.memmap[tuple[int, int, int], np.dtype[np.uint8]]"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Scans:
+    """The decoded scans of a manifest.
+
+    Attributes:
+        array: Grey values, read-only memory map, uint8 of shape (scans, image size, image size), in the manifest's
+            order.
+        fingerprint: Identifies the data set: the images and what the manifest says of them.
+        path: File of the array.
+    """
+
+    array: Array
+    fingerprint: str
+    path: Path
+
+
+def fingerprint(manifest: Manifest) -> str:
+    """Return the SHA-256 of a data set, hexadecimal.
+
+    It depends on the content of every image and on labels, packages, metallizations, cycles, splits and classes, in
+    the manifest's order; neither on where the folder lies, nor on file names, nor on how the manifest is written.
+
+    Raises:
+        InputError: An image cannot be read.
+    """
+    return _fingerprint(manifest, _file_hashes(manifest, None))
+
+
+def cached_scans(manifest: Manifest, image_size: int, cache_dir: Path, *, workers: int | None = None) -> Scans:
+    """Decode and resize all scans of a manifest, or take them from the cache.
+
+    Args:
+        manifest: The scans.
+        image_size: Height and width wanted, pixels.
+        cache_dir: Folder for the arrays; made if missing. Processes may share it.
+        workers: Files read at a time, or None: one per processor.
+
+    Raises:
+        InputError: An image cannot be read (naming manifest row and file), two scans of different label, package or
+            split show the same picture, or the cache cannot be written.
+    """
+    _keep_out_of_data(cache_dir, manifest.root)
+    file_hashes = _file_hashes(manifest, workers)
+    key = _digest({"version": VERSION, "image_size": image_size, "files": file_hashes})
+    folder = cache_dir / f"scans-{image_size}px-{key[:32]}"
+    try:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            shape = (len(manifest.table), image_size, image_size)
+            cached = _open(folder, shape)
+            if cached is None:
+                shutil.rmtree(folder, ignore_errors=True)
+                with folder_written_atomically(folder) as temporary:
+                    _write(temporary, manifest, shape, file_hashes, workers)
+                cached = _open(folder, shape)
+    except OSError as error:
+        raise InputError(
+            f"cannot be written: {error.strerror or error}",
+            where=f"cache_dir {cache_dir}",
+            mend="free space there or set cache_dir to another folder",
+        ) from error
+    assert cached is not None  # noqa: S101 -- it was just written
+    array, picture_hashes = cached
+    _check_duplicates(manifest, picture_hashes)
+    return Scans(array, _fingerprint(manifest, file_hashes), folder / PIXELS)
+
+
+def _keep_out_of_data(cache_dir: Path, root: Path) -> None:
+    if cache_dir.resolve().is_relative_to(root.resolve()):
+        raise InputError(
+            "lies inside the data folder, which is never written to",
+            where=f"cache_dir {cache_dir}",
+            mend="set cache_dir to a folder outside of data.root",
+        )
+
+
+def _fingerprint(manifest: Manifest, file_hashes: Sequence[str]) -> str:
+    columns = ["label", "package_id", "metallization", "cycles", "split"]
+    table = manifest.table[columns].astype("object")
+    rows = table.where(table.notna(), None).to_numpy().tolist()
+    return _digest({"classes": manifest.classes, "columns": columns, "rows": rows, "files": file_hashes})
+
+
+def _digest(meaning: dict[str, object]) -> str:
+    return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
+
+
+def _file_hashes(manifest: Manifest, workers: int | None) -> list[str]:
+    return list(or_raise(in_order(manifest, _file_hash, workers=workers)))
+
+
+def _file_hash(path: Path) -> str:
+    return hashlib.sha256(read_bytes(path)).hexdigest()
+
+
+def _open(folder: Path, shape: tuple[int, int, int]) -> "tuple[Array, list[str]] | None":
+    """Return array and picture hashes of a cache folder, or None where there are none or damaged ones."""
+    try:
+        array = np.load(folder / PIXELS, mmap_mode="r", allow_pickle=False)
+        picture_hashes = json.loads((folder / HASHES).read_text())
+    except (OSError, ValueError, EOFError):
+        return None
+    whole = array.shape == shape and array.dtype == np.uint8 and len(picture_hashes) == shape[0]
+    return (cast("Array", array), picture_hashes) if whole else None
+
+
+def _write(
+    folder: Path,
+    manifest: Manifest,
+    shape: tuple[int, int, int],
+    file_hashes: Sequence[str],
+    workers: int | None,
+) -> None:
+    """Decode and resize every scan, and write array and picture hashes.
+
+    The array is written as a stream, since a memory map on a full disk kills the process instead of raising.
+    """
+    side = shape[1]
+
+    def decoded(path: Path) -> tuple[bytes, str, str]:
+        image = read_image(path)
+        return resize_grey(image.pixels, side).tobytes(), image.pixel_hash, image.file_hash
+
+    results = or_raise(in_order(manifest, decoded, workers=workers))
+    picture_hashes = []
+    with (folder / PIXELS).open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        tracked = track(results, description=f"decoding scans at {side}x{side} px", total=shape[0])
+        for position, (pixels, picture_hash, file_hash) in enumerate(tracked):
+            if file_hash != file_hashes[position]:
+                raise InputError(
+                    "changed while it was being read", where=manifest.where(position), mend="run the command again"
+                )
+            file.write(pixels)
+            picture_hashes.append(picture_hash)
+    (folder / HASHES).write_text(json.dumps(picture_hashes))
+
+
+def _check_duplicates(manifest: Manifest, picture_hashes: Sequence[str]) -> None:
+    problems = duplicate_problems(manifest, picture_hashes)
+    for problem in warnings_in(problems):
+        logger.warning("%s: %s; %s", problem.where, problem.what, problem.mend)
+    errors = errors_in(problems)
+    if errors:
+        raise errors[0].as_error(listing(len(errors) - 1, manifest.root))

@@ -1,0 +1,61 @@
+"""What a data set holds, as lines of text."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from csam_lightning.data.inspection import ImageFacts
+from csam_lightning.data.manifest import Manifest
+from csam_lightning.data.selection import Protocol, workable_sizes
+
+MOST_SIZES = 5  # image sizes that are listed one by one
+
+
+def summary(
+    manifest: Manifest, facts: Sequence[ImageFacts | None], *, protocol: Protocol, num_folds: int
+) -> Iterator[str]:
+    """Yield lines: counts of scans, packages and classes, image sizes and kinds, and the data sizes that work.
+
+    Args:
+        manifest: The scans; cells that broke a rule are NA.
+        facts: What each scan's file holds, None where it could not be read.
+        protocol: The protocol that data sizes are judged by.
+        num_folds: The number of folds that data sizes are judged by.
+    """
+    table = manifest.table
+    packages = table["package_id"].nunique()
+    yield f"{len(table)} scans of {packages or 'unknown'} packages in {len(manifest.classes)} classes"
+    yield ""
+    yield from _counts(table).to_string().splitlines()
+    yield ""
+    known = [found for found in facts if found]
+    yield f"image sizes, pixels: {_sizes(Counter(found.size for found in known))}"
+    modes = Counter(found.mode for found in known).most_common()
+    yield f"kinds of pixels: {', '.join(f'{mode} ({count})' for mode, count in modes) or 'none read'}"
+    sizes = workable_sizes(training_scans(manifest), classes=manifest.classes, protocol=protocol, num_folds=num_folds)
+    yield f"data sizes that work ({protocol} protocol, {num_folds} folds): {_spans(sizes)}"
+
+
+def training_scans(manifest: Manifest) -> pd.DataFrame:
+    """Return the labelled scans of the training split."""
+    table = manifest.table
+    return table[(table["split"] == "train") & table["label"].notna()].reset_index(drop=True)
+
+
+def _counts(table: pd.DataFrame) -> pd.DataFrame:
+    """Return scans per class (rows) and per split and read-out (columns), with totals."""
+    cycles = table["cycles"].astype("string").fillna("?") + " cycles"
+    columns = [table["split"]] if table["cycles"].isna().all() else [table["split"], cycles]
+    return pd.crosstab(table["label"].fillna("?"), columns, margins=True, margins_name="all")
+
+
+def _sizes(sizes: Counter[tuple[int, int]]) -> str:
+    if len(sizes) <= MOST_SIZES:
+        return ", ".join(f"{width}x{height} ({count})" for (width, height), count in sizes.most_common()) or "none read"
+    widths, heights = zip(*sizes, strict=True)
+    return f"{len(sizes)} different, {min(widths)} to {max(widths)} wide, {min(heights)} to {max(heights)} high"
+
+
+def _spans(spans: Sequence[tuple[int, int]]) -> str:
+    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in spans) or "none"

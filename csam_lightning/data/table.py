@@ -1,0 +1,192 @@
+"""A manifest file as a table of text; encoding, delimiter, quoting and row lengths are settled here."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from csam_lightning.data.problems import Problem, Severity
+from csam_lightning.errors import InputError
+
+COLUMNS = ("path", "label", "package_id", "metallization", "cycles", "split")
+DELIMITERS = (",", ";", "\t")
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table whose cells are stripped text, or NA where empty.
+
+    Attributes:
+        source: File name, for messages.
+        header: All column names as found, stripped.
+        frame: The columns that ``COLUMNS`` knows, dtype ``string``, with a RangeIndex.
+        rows: Row number of each table row, int64; the header is row 1, as in a spreadsheet. All 0 where the table
+            stands in no file but was made of a tree of folders.
+    """
+
+    source: str
+    header: tuple[str, ...]
+    frame: pd.DataFrame
+    rows: NDArray[np.int64]
+
+    @property
+    def head(self) -> str:
+        """Where the column names stand, for messages."""
+        return self.source if self.is_tree else f"{self.source} row 1"
+
+    @property
+    def is_tree(self) -> bool:
+        """Whether the table was made of a tree of folders."""
+        return not self.rows.all()
+
+    def place(self, position: int) -> str:
+        """Return where the row at ``position`` stands, for messages."""
+        if self.is_tree:
+            return str(self.frame["path"].iloc[position])
+        return f"{self.source} row {self.rows[position]}"
+
+    def problem(self, position: int, what: str, mend: str, severity: Severity = "error") -> Problem:
+        """Return a finding about the row at ``position``."""
+        return Problem(severity, self.place(position), what, mend, int(self.rows[position]))
+
+
+def read_table(path: Path) -> tuple[TextTable, list[Problem]]:
+    """Read ``manifest.csv`` or ``manifest.parquet``.
+
+    Rows of a wrong length are reported and left out.
+
+    Raises:
+        InputError: No table can be made of the file.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=path.name, mend="make the file readable") from error
+    if not data:
+        raise InputError(
+            "is empty (0 bytes)",
+            where=path.name,
+            mend="write a header with at least 'path' and 'label', and one row per scan",
+        )
+    if path.suffix.lower() == ".parquet":
+        return _from_parquet(data, path.name)
+    return _from_csv(data, path.name)
+
+
+def _from_csv(data: bytes, source: str) -> tuple[TextTable, list[Problem]]:
+    text = _decoded(data, source)
+    records = _records(text, _delimiter(text, source), source)
+    if not records:
+        raise InputError("holds only blank lines", where=source, mend="write a header and one row per scan")
+    header = tuple(records[0][1])
+    problems = []
+    kept: list[list[str]] = []
+    rows = []
+    for row, cells in records[1:]:
+        problem = _row_problem(row, cells, header, source)
+        if problem:
+            problems.append(problem)
+        else:
+            kept.append(cells[: len(header)])
+            rows.append(row)
+    columns = list(zip(*kept, strict=True)) if kept else [()] * len(header)
+    return TextTable(source, header, _frame(header, columns), np.array(rows, dtype=np.int64)), problems
+
+
+def _decoded(data: bytes, source: str) -> str:
+    mend = "save it as UTF-8 (in a spreadsheet: 'CSV UTF-8')"
+    if data.startswith(UTF16_MARKS):
+        raise InputError("is UTF-16 text, not UTF-8", where=source, mend=mend)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = data.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"byte 0x{data[error.start]:02x} is not UTF-8 text", where=f"{source} row {row}", mend=mend
+        ) from error
+
+
+def _delimiter(text: str, source: str) -> str:
+    """Return the delimiter that makes most sense of the header: known names first, then most columns."""
+    header = next((line for line in text.splitlines() if line.strip()), "")
+
+    def sense(delimiter: str) -> tuple[int, int]:
+        cells = next((cells for _, cells in _records(header, delimiter, source)), [])
+        return len(set(COLUMNS).intersection(cells)), len(cells)
+
+    return max(DELIMITERS, key=sense)
+
+
+def _records(text: str, delimiter: str, source: str) -> list[tuple[int, list[str]]]:
+    """Return row number and stripped cells of each record that is not blank."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    records = []
+    row = 0
+    try:
+        for row, record in enumerate(reader, start=1):
+            cells = [cell.strip() for cell in record]
+            if any(cells):
+                records.append((row, cells))
+    except csv.Error as error:
+        raise InputError(
+            f"is no CSV from here on ({error})",
+            where=f"{source} row {row + 1}",
+            mend="close the quotation marks, or write the cell without them",
+        ) from error
+    return records
+
+
+def _row_problem(row: int, cells: Sequence[str], header: Sequence[str], source: str) -> Problem | None:
+    where = f"{source} row {row}"
+    if any("\n" in cell or "\r" in cell for cell in cells):
+        what, mend = "a cell holds a line break", "close the quotation marks, or write the cell without them"
+        return Problem("error", where, what, mend, row)
+    if len(cells) < len(header) or any(cells[len(header) :]):
+        what = f"has {len(cells)} cells where the header has {len(header)}"
+        mend = "write one cell per column, with quotation marks around text that holds the delimiter"
+        return Problem("error", where, what, mend, row)
+    return None
+
+
+def _frame(header: Sequence[str], columns: Sequence[Sequence[Any]]) -> pd.DataFrame:
+    """Return the known columns as text, empty cells as NA; of a name that stands twice, the first."""
+    known = {}
+    for name, cells in zip(header, columns, strict=True):
+        if name in COLUMNS and name not in known:
+            series = pd.Series(cells, dtype="string").str.strip()
+            if name != "path":
+                series = series.str.normalize("NFC")
+            known[name] = series.mask(series == "")
+    return pd.DataFrame(known)
+
+
+def _from_parquet(data: bytes, source: str) -> tuple[TextTable, list[Problem]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(pa.BufferReader(data))
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"cannot be read as Parquet ({reason})", where=source, mend="write the file again") from error
+    header = tuple(name.strip() for name in table.column_names)
+    columns: list[list[str | None]] = []
+    for name, column in zip(header, table.columns, strict=True):
+        if name not in COLUMNS:
+            columns.append([])
+            continue
+        try:
+            columns.append(column.cast(pa.string()).to_pylist())
+        except (pa.ArrowException, UnicodeDecodeError) as error:
+            raise InputError(
+                f"column '{name}' holds {column.type}, not text", where=source, mend="store it as text"
+            ) from error
+    rows = np.arange(2, table.num_rows + 2, dtype=np.int64)
+    return TextTable(source, header, _frame(header, columns), rows), []

@@ -1,0 +1,125 @@
+"""What a person sees of a cell: progress while it trains, tables when it is done."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from csam_lightning.progress import bar, console
+from csam_lightning.training.events import EpochEnded, Event, FoldEnded, FoldFailed
+
+if TYPE_CHECKING:
+    from csam_lightning.evaluation.metrics import Scores
+    from csam_lightning.evaluation.result import CellResult
+
+COLUMNS = {
+    "train_accuracy": "train acc",
+    "val_accuracy": "val acc",
+    "delta_accuracy": "Δ acc",
+    "train_loss": "train loss",
+    "val_loss": "val loss",
+    "delta_loss": "Δ loss",
+    "val_precision": "precision",
+    "val_recall": "recall",
+}
+NARROWEST = 100
+"""Columns that a table needs; a pipe or a small terminal is treated as that wide."""
+
+
+@contextmanager
+def fold_progress(name: str, *, epochs: int, done: dict[int, int]) -> Iterator[Callable[[Event | None], None]]:
+    """Show a cell's folds in training; yield the function that takes their events.
+
+    On a terminal there is a bar for each fold and one for the cell; elsewhere a line for each epoch.
+
+    Args:
+        name: The cell's name.
+        epochs: Epochs per fold.
+        done: Epochs already trained, by fold.
+    """
+    on = console()
+    if not on.is_terminal:
+        yield lambda event: _print_event(on, event, epochs)
+        return
+    with bar(on) as progress:
+        whole = progress.add_task(name, total=epochs * len(done), completed=sum(done.values()))
+        tasks = {fold: progress.add_task(f"  fold {fold}", total=epochs, completed=past) for fold, past in done.items()}
+
+        def show(event: Event | None) -> None:
+            if isinstance(event, EpochEnded):
+                progress.update(whole, advance=1)
+                told = f"  fold {event.fold}: val accuracy {event.metrics['val/accuracy']:.3f}"
+                progress.update(tasks[event.fold], completed=event.epoch, description=told)
+            elif isinstance(event, FoldFailed):
+                progress.update(tasks[event.fold], description=f"  fold {event.fold}: failed")
+
+        yield show
+
+
+def _print_event(on: Console, event: Event | None, epochs: int) -> None:
+    if isinstance(event, EpochEnded):
+        numbers = event.metrics
+        on.print(
+            f"fold {event.fold} epoch {event.epoch}/{epochs}: "
+            f"train loss {numbers['train/loss']:.3f}, accuracy {numbers['train/accuracy']:.3f}; "
+            f"val loss {numbers['val/loss']:.3f}, accuracy {numbers['val/accuracy']:.3f}; "
+            f"{numbers['seconds']:.1f} s",
+            soft_wrap=True,
+        )
+    elif isinstance(event, FoldEnded):
+        on.print(f"fold {event.fold} finished")
+    elif isinstance(event, FoldFailed):
+        on.print(f"fold {event.fold} failed: {event.reason}", markup=False, soft_wrap=True)
+
+
+def print_result(name: str, result: "CellResult", classes: Sequence[str]) -> None:
+    """Print a cell's table of folds and its confusion matrices to stdout."""
+    on = Console(highlight=False)
+    if on.width < NARROWEST:
+        on = Console(highlight=False, width=NARROWEST)
+    on.print(f"\n[bold]{name}[/bold]: cross-validation, {len(result.folds)} folds")
+    on.print(_fold_table(result))
+    _print_scores(
+        on, "Out of fold: every scan judged by the one network that did not learn from it", result.out_of_fold
+    )
+    on.print(_confusion_table(result.out_of_fold, classes))
+    single = result.single_test
+    if result.test is None or single is None:
+        return
+    _print_scores(on, "Test split: ensemble of the folds", result.test)
+    on.print(_confusion_table(result.test, classes))
+    on.print(
+        f"One network alone, mean of the folds: accuracy {single['accuracy']:.3f}, "
+        f"macro precision {single['precision']:.3f}, macro recall {single['recall']:.3f}\n"
+    )
+
+
+def _print_scores(on: Console, title: str, scores: "Scores") -> None:
+    on.print(
+        f"\n[bold]{title}[/bold]\naccuracy {scores.accuracy:.3f}, macro precision {scores.precision:.3f}, "
+        f"macro recall {scores.recall:.3f}"
+    )
+
+
+def _fold_table(result: "CellResult") -> Table:
+    table = Table("fold")
+    for title in COLUMNS.values():
+        table.add_column(title, justify="right")
+    for fold in result.folds:
+        table.add_row(str(fold.number), *(f"{fold.metrics[metric]:.3f}" for metric in COLUMNS))
+    table.add_section()
+    table.add_row("mean", *(f"{result.mean[metric]:.3f}" for metric in COLUMNS))
+    if len(result.folds) > 1:
+        table.add_row("± sd", *(f"{result.std[metric]:.3f}" for metric in COLUMNS))
+    return table
+
+
+def _confusion_table(scores: "Scores", classes: Sequence[str]) -> Table:
+    table = Table("actual \\ predicted")
+    for name in classes:
+        table.add_column(name, justify="right")
+    for name, row in zip(classes, scores.confusion_matrix, strict=True):
+        table.add_row(name, *(str(count) for count in row))
+    return table

@@ -1,0 +1,1 @@
+"""What trained folds are worth: metrics, cross-validation summary, figures."""

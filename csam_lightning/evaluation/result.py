@@ -1,0 +1,181 @@
+"""What a cross-validated cell is worth: its trained folds summed up."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from csam_lightning.evaluation.cell import Cell
+from csam_lightning.evaluation.metrics import Scores, score
+from csam_lightning.training.job import FoldOutcome, FoldPredictions
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """A finished fold.
+
+    Attributes:
+        number: The fold's number.
+        metrics: ``train_…`` and ``val_…`` accuracy and loss of evaluation passes over scans as scanned, validation
+            precision and recall, and ``delta_…``, training minus validation. Under the published protocol also the
+            validation scores over the balanced images, augmented copies included, as ``val_…_with_copies``.
+        history: Metrics per epoch.
+        validation: Scores over the validation scans as scanned.
+        test: Scores of this fold's network over the test split, or None without one.
+    """
+
+    number: int
+    metrics: dict[str, float]
+    history: list[dict[str, float]]
+    validation: Scores
+    test: Scores | None
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """A cross-validated cell.
+
+    Attributes:
+        folds: The folds.
+        out_of_fold: Scores over all validation scans, each judged by the one network that did not learn from it.
+        test: Scores of the ensemble (mean probability of the folds' networks) over the test split, if there is one.
+        seconds: Time in which at least one fold was training.
+        images: Images trained on, all folds and epochs together.
+    """
+
+    folds: list[FoldResult]
+    out_of_fold: Scores
+    test: Scores | None
+    seconds: float
+    images: int
+
+    def over_folds(self, statistic: "Callable[[NDArray[np.float64]], Any]") -> dict[str, float]:
+        """Apply ``statistic`` to each metric's values over the folds."""
+        return {
+            name: float(statistic(np.array([fold.metrics[name] for fold in self.folds])))
+            for name in self.folds[0].metrics
+        }
+
+    @property
+    def mean(self) -> dict[str, float]:
+        """Mean of each metric over the folds."""
+        return self.over_folds(np.mean)
+
+    @property
+    def std(self) -> dict[str, float]:
+        """Sample standard deviation of each metric over the folds; NaN for a single fold."""
+        return self.over_folds(lambda values: values.std(ddof=1) if len(values) > 1 else np.nan)
+
+    @property
+    def single_test(self) -> dict[str, float] | None:
+        """Mean over the folds of each single network's accuracy, precision and recall on the test split."""
+        tests = [fold.test for fold in self.folds if fold.test is not None]
+        if not tests:
+            return None
+        names = ("accuracy", "precision", "recall")
+        return {name: float(np.mean([getattr(test, name) for test in tests])) for name in names}
+
+
+def sum_up(cell: Cell) -> CellResult:
+    """Read the finished folds of ``cell`` that this run asks for and sum them up."""
+    chosen = cell.chosen_folds
+    outcomes = [FoldOutcome.read(cell.fold_folder(fold.number).outcome) for fold in chosen]
+    predictions = [FoldPredictions.read(cell.fold_folder(fold.number).predictions) for fold in chosen]
+    folds = [fold_result(cell, fold.number) for fold in chosen]
+    originals = [
+        predicted.validation[fold.validation.copy == 0] for fold, predicted in zip(chosen, predictions, strict=True)
+    ]
+    judged = np.concatenate([fold.validation.scans for fold in chosen])
+    ensemble = np.mean([predicted.test for predicted in predictions], axis=0)
+    return CellResult(
+        folds=folds,
+        out_of_fold=score(cell.codes[judged], np.concatenate(originals)),
+        test=score(cell.test_codes, ensemble) if len(cell.test) else None,
+        seconds=covered((past["ended"] - past["seconds"], past["ended"]) for fold in folds for past in fold.history),
+        images=sum(outcome.images for outcome in outcomes),
+    )
+
+
+def fold_result(cell: Cell, number: int) -> FoldResult:
+    """Read the finished fold ``number`` of ``cell`` and score it."""
+    fold, files = cell.folds[number], cell.fold_folder(number)
+    outcome, predictions = FoldOutcome.read(files.outcome), FoldPredictions.read(files.predictions)
+    original = fold.validation.copy == 0
+    validation = score(cell.codes[fold.validation.scans], predictions.validation[original])
+    metrics = {
+        "train_accuracy": outcome.train_accuracy,
+        "train_loss": outcome.train_loss,
+        "val_accuracy": validation.accuracy,
+        "val_loss": outcome.val_loss,
+        "val_precision": validation.precision,
+        "val_recall": validation.recall,
+        "delta_accuracy": outcome.train_accuracy - validation.accuracy,
+        "delta_loss": outcome.train_loss - outcome.val_loss,
+    }
+    if cell.config.data.protocol == "published":
+        copied = score(cell.codes[fold.validation.scan], predictions.validation)
+        metrics |= {
+            "val_accuracy_with_copies": copied.accuracy,
+            "val_precision_with_copies": copied.precision,
+            "val_recall_with_copies": copied.recall,
+        }
+    test = score(cell.test_codes, predictions.test) if len(cell.test) else None
+    return FoldResult(number, metrics, files.read_history(), validation, test)
+
+
+def covered(spans: Iterable[tuple[float, float]]) -> float:
+    """Return the length of the union of ``spans``, each (begin, end)."""
+    total, reached = 0.0, -np.inf
+    for begin, end in sorted(spans):
+        total += max(0.0, end - max(begin, reached))
+        reached = max(reached, end)
+    return total
+
+
+def result_json(
+    cell: Cell, result: CellResult, *, run_id: str | None, fold_run_ids: dict[int, str | None]
+) -> dict[str, Any]:
+    """Return the content of ``result.json``; a number that does not exist (a spread over one fold) is null."""
+    data = cell.config.data
+    return {
+        "cell": {
+            "data_size": cell.size,
+            "image_size": data.image_size,
+            "batch_size": data.batch_size,
+            "protocol": data.protocol.value,
+            "seed": cell.config.seed,
+            "arch": cell.config.model.arch,
+        },
+        "cell_id": cell.id,
+        "run_id": run_id,
+        "data_fingerprint": cell.fingerprint,
+        "folds": [
+            {"fold": fold.number, "run_id": fold_run_ids.get(fold.number), **_finite(fold.metrics)}
+            for fold in result.folds
+        ],
+        "mean": _finite(result.mean),
+        "std": _finite(result.std),
+        "out_of_fold": _scores_json(result.out_of_fold, cell.classes),
+        "test": None if result.test is None else _scores_json(result.test, cell.classes),
+        "test_single_mean": result.single_test,
+        "seconds": result.seconds,
+        "train_images_per_second": result.images / result.seconds if result.seconds else None,
+    }
+
+
+def _finite(numbers: dict[str, float]) -> dict[str, float | None]:
+    return {name: value if np.isfinite(value) else None for name, value in numbers.items()}
+
+
+def _scores_json(scores: Scores, classes: Sequence[str]) -> dict[str, Any]:
+    return {
+        "accuracy": scores.accuracy,
+        "precision": scores.precision,
+        "recall": scores.recall,
+        "classes": list(classes),
+        "confusion_matrix": scores.confusion_matrix.tolist(),
+    }

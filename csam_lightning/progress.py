@@ -1,0 +1,48 @@
+"""Progress bars on a terminal, plain lines elsewhere."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+T = TypeVar("T")
+
+
+def console() -> Console:
+    """Return a console on stderr, where progress belongs: stdout carries results."""
+    return Console(file=sys.stderr, highlight=False)
+
+
+def bar(on: Console) -> Progress:
+    """Return the project's progress bar: description, bar, done of total, time used, time to go."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=on,
+    )
+
+
+def track(items: Iterable[T], *, description: str, total: int) -> Iterator[T]:
+    """Yield ``items`` while showing how many of ``total`` are done: a bar, or a line each 10 % without a terminal."""
+    on = console()
+    if on.is_terminal:
+        with bar(on) as progress:
+            yield from progress.track(items, total=total, description=description)
+        return
+    step = max(1, total // 10)
+    for done, item in enumerate(items, start=1):
+        yield item
+        if done == total or (done % step == 0 and total - done >= step):
+            on.print(f"{description}: {done} of {total}")

@@ -1,0 +1,110 @@
+"""The MLflow store: its address, its creation, a client that fails fast."""
+
+import logging
+import os
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from filelock import FileLock
+
+from csam_lightning.errors import InputError
+
+if TYPE_CHECKING:
+    from mlflow.entities import Experiment
+    from mlflow.tracking import MlflowClient
+
+DEFAULT_URI = "sqlite:///mlflow.db"
+SERVERS = ("http", "https")
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+
+_SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+"""MLflow's own settings, unless the user has set them: a store that is away must not hold up training for minutes."""
+
+
+def store_uri(uri: str | None) -> str:
+    """Return the address of the store, a relative SQLite file made absolute.
+
+    Args:
+        uri: As configured; None stands for ``DEFAULT_URI``.
+
+    Raises:
+        InputError: MLflow keeps no store at such an address.
+    """
+    address = uri or DEFAULT_URI
+    scheme = urlsplit(address).scheme.partition("+")[0]
+    if scheme not in (*SERVERS, *DATABASES):
+        raise InputError(
+            f"{address!r} is no address of an MLflow store",
+            where="tracking.uri",
+            mend=f"give a server (http://…) or a database, for example {DEFAULT_URI}",
+        )
+    file = _sqlite_file(address)
+    return address if file is None else f"sqlite:///{file}"
+
+
+def _sqlite_file(address: str) -> Path | None:
+    if not address.startswith("sqlite:///"):
+        return None
+    return Path(address.removeprefix("sqlite:///")).absolute()
+
+
+def without_password(uri: str) -> str:
+    """Return ``uri`` without user name and password, fit to be shown and stored."""
+    parts = urlsplit(uri)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else uri
+
+
+def open_store(uri: str) -> "MlflowClient":
+    """Return a client of the store at ``uri``; a SQLite store is created under a lock, by one process alone."""
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    from mlflow.tracking import MlflowClient
+
+    for chatty in ("mlflow.store.db.utils", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    with _lock(uri):
+        return MlflowClient(uri)
+
+
+def experiment_id(client: "MlflowClient", uri: str, name: str) -> str:
+    """Return the id of the experiment ``name``, which is created where it does not exist and restored where deleted.
+
+    Beside a SQLite store, artifacts go to the folder ``mlartifacts``.
+    """
+    with _lock(uri):
+        experiment = client.get_experiment_by_name(name) or _create_experiment(client, uri, name)
+    if experiment.lifecycle_stage != "active":
+        client.restore_experiment(experiment.experiment_id)
+    return str(experiment.experiment_id)
+
+
+def _create_experiment(client: "MlflowClient", uri: str, name: str) -> "Experiment":
+    from mlflow.exceptions import MlflowException
+
+    file = _sqlite_file(uri)
+    location = None if file is None else (file.parent / "mlartifacts").as_uri()
+    try:
+        client.create_experiment(name, artifact_location=location)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another machine was faster
+            raise
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        raise RuntimeError(f"the store lost experiment {name!r} as soon as it was created")
+    return experiment
+
+
+def _lock(uri: str) -> AbstractContextManager[object]:
+    """Keep the processes that share a SQLite store apart; servers do that themselves."""
+    file = _sqlite_file(uri)
+    if file is None:
+        return nullcontext()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(f"{file}.lock")

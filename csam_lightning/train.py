@@ -1,0 +1,51 @@
+"""``python -m csam_lightning.train``: cross-validate one cell, or many with ``-m``."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from csam_lightning.cell_run import run_cell
+from csam_lightning.cli import run, typed
+from csam_lightning.config import TrainConfig, check_values
+from csam_lightning.display import print_result
+from csam_lightning.evaluation.cell import prepare_cell
+from csam_lightning.files import written_atomically
+from csam_lightning.tracking.publisher import Publisher, publish_pending
+from csam_lightning.tracking.store import store_uri, without_password
+
+
+def train(composed: DictConfig) -> None:
+    """Run the cell that ``composed`` describes and show what came out."""
+    config = typed(composed, TrainConfig)
+    check_values(config)
+    uri = store_uri(config.tracking.uri)
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    cell = prepare_cell(config)
+    publish_pending(cell.folder.parent, uri=uri)
+    OmegaConf.update(composed, "tracking.uri", without_password(uri))
+    with written_atomically(folder / "config.yaml") as temporary:
+        OmegaConf.save(composed, temporary, resolve=True)
+    publisher = Publisher(cell.folder, uri=uri, experiment=config.tracking.experiment)
+    params = flatten(OmegaConf.to_container(composed, resolve=True))
+    result = run_cell(cell, publisher, folder, params=params)
+    print_result(cell.name, result, cell.classes)
+    print(f"result   {folder / 'result.json'}")  # noqa: T201 - the command's result
+    print(f"figures  {folder / 'figures'}")  # noqa: T201
+    print(f"MLflow   mlflow ui --backend-store-uri '{without_password(uri)}'")  # noqa: T201
+
+
+def flatten(values: Any, prefix: str = "") -> dict[str, str]:
+    """Return nested mappings as one, keys joined by dots and values as text."""
+    if not isinstance(values, Mapping):
+        return {prefix: str(values)}
+    flat: dict[str, str] = {}
+    for name, value in values.items():
+        flat |= flatten(value, f"{prefix}.{name}" if prefix else str(name))
+    return flat
+
+
+if __name__ == "__main__":
+    run(train, "train")

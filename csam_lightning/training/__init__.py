@@ -1,0 +1,1 @@
+"""Training of folds: one fold, and several side by side."""

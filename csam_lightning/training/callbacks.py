@@ -1,0 +1,62 @@
+"""Callbacks that make a fold resumable after every epoch."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Checkpoint
+
+from csam_lightning.files import written_atomically
+from csam_lightning.training.events import EpochEnded
+from csam_lightning.training.job import FoldFolder
+
+
+class EpochKeeper(Checkpoint):
+    """Keeps, after every epoch, the metrics so far and all that is needed to go on from there.
+
+    The history is part of the checkpoint, so that a fold taken up again has each epoch once.
+
+    Args:
+        folder: Where the files go.
+        fold: The fold's number.
+        keep_best: Whether to keep the weights of the epoch with the least validation loss.
+        tell: Called after the files of an epoch are written.
+    """
+
+    def __init__(self, folder: FoldFolder, *, fold: int, keep_best: bool, tell: Callable[[EpochEnded], None]) -> None:
+        """Start with an empty history."""
+        self.history: list[dict[str, float]] = []
+        self._folder = folder
+        self._fold = fold
+        self._keep_best = keep_best
+        self._tell = tell
+        self._began = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the history, for the checkpoint."""
+        return {"history": self.history}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the history from a checkpoint."""
+        self.history = list(state_dict["history"])
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        """Start the epoch's clock."""
+        self._began = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write the epoch's files and tell."""
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        metrics |= {"seconds": time.monotonic() - self._began, "ended": time.time()}
+        self.history.append(metrics)
+        if self._keep_best and metrics["val/loss"] <= min(past["val/loss"] for past in self.history):
+            with written_atomically(self._folder.best) as temporary:
+                torch.save({"state_dict": pl_module.state_dict(), "epoch": len(self.history)}, temporary)
+        with written_atomically(self._folder.resume) as temporary:
+            trainer.save_checkpoint(temporary)
+        with written_atomically(self._folder.history) as temporary:
+            temporary.write_text(json.dumps(self.history, indent=1) + "\n")
+        self._tell(EpochEnded(self._fold, len(self.history), metrics))

@@ -1,0 +1,147 @@
+"""What a fold is trained from, and the files that it leaves; free of torch, so that a watcher stays light."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from csam_lightning.files import written_atomically
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from csam_lightning.config import AugmentConfig, ModelConfig, TrainerConfig
+    from csam_lightning.data.folds import Fold
+
+
+@dataclass(frozen=True)
+class FoldJob:
+    """One fold to train.
+
+    Attributes:
+        fold: The fold's index sets; rows count the training split.
+        folder: Where the fold's files go.
+        pixels: The array file of all decoded scans.
+        train_rows: Row in that array of each scan of the training split.
+        test_rows: Row in that array of each scan of the test split.
+        codes: Class number of each scan of the training split, int64.
+        num_classes: Number of classes.
+        copies_frozen: True under the published protocol: copies are made once, the same for all folds.
+        batch_size: Images per step.
+        seed: The cell's seed.
+    """
+
+    fold: "Fold"
+    folder: Path
+    pixels: Path
+    train_rows: "NDArray[np.int64]"
+    test_rows: "NDArray[np.int64]"
+    codes: "NDArray[np.int64]"
+    num_classes: int
+    copies_frozen: bool
+    batch_size: int
+    seed: int
+    augment: "AugmentConfig"
+    model: "ModelConfig"
+    trainer: "TrainerConfig"
+
+
+@dataclass(frozen=True)
+class FoldPredictions:
+    """Class probabilities of a finished fold, float32 of shape (images, classes)."""
+
+    validation: "NDArray[np.float32]"
+    test: "NDArray[np.float32]"
+
+    def write(self, path: Path) -> None:
+        """Write both arrays to one .npz file."""
+        with written_atomically(path) as temporary:
+            np.savez(temporary, validation=self.validation, test=self.test)
+
+    @classmethod
+    def read(cls, path: Path) -> "FoldPredictions":
+        """Read what :meth:`write` wrote."""
+        with np.load(path, allow_pickle=False) as arrays:
+            return cls(arrays["validation"], arrays["test"])
+
+
+@dataclass(frozen=True)
+class FoldOutcome:
+    """Numbers of a finished fold that its predictions do not hold.
+
+    Attributes:
+        train_accuracy: Of an evaluation pass over the training scans as scanned.
+        train_loss: Likewise, mean cross-entropy in nats.
+        val_loss: Mean cross-entropy over the validation scans as scanned.
+        epoch: Number of epochs that the kept network was trained for.
+        images: Images trained on, all epochs together.
+        seconds: Time spent in training.
+    """
+
+    train_accuracy: float
+    train_loss: float
+    val_loss: float
+    epoch: int
+    images: int
+    seconds: float
+
+    def write(self, path: Path) -> None:
+        """Write as JSON."""
+        with written_atomically(path) as temporary:
+            temporary.write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> "FoldOutcome":
+        """Read what :meth:`write` wrote."""
+        return cls(**json.loads(path.read_text()))
+
+
+@dataclass(frozen=True)
+class FoldFolder:
+    """The files of a fold. ``outcome`` is written last: where it stands, the fold is finished."""
+
+    path: Path
+
+    @property
+    def resume(self) -> Path:
+        """Everything needed to go on after the last finished epoch; gone once the fold is finished."""
+        return self.path / "resume.ckpt"
+
+    @property
+    def best(self) -> Path:
+        """Weights of the epoch with the least validation loss so far (``trainer.select=best``)."""
+        return self.path / "best.ckpt"
+
+    @property
+    def model(self) -> Path:
+        """Weights of the trained network."""
+        return self.path / "model.ckpt"
+
+    @property
+    def history(self) -> Path:
+        """Metrics per epoch, JSON."""
+        return self.path / "history.json"
+
+    @property
+    def predictions(self) -> Path:
+        """Class probabilities, see :class:`FoldPredictions`."""
+        return self.path / "predictions.npz"
+
+    @property
+    def outcome(self) -> Path:
+        """Closing numbers, see :class:`FoldOutcome`."""
+        return self.path / "outcome.json"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the fold need not be trained again."""
+        return self.outcome.is_file()
+
+    def read_history(self) -> list[dict[str, float]]:
+        """Return the metrics of each finished epoch."""
+        if not self.history.is_file():
+            return []
+        history: list[dict[str, float]] = json.loads(self.history.read_text())
+        return history
