@@ -5,22 +5,18 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from csam_lightning.display import fold_progress
 from csam_lightning.errors import InputError
 from csam_lightning.evaluation.cell import Cell
 from csam_lightning.evaluation.cross_validation import cross_validate
-from csam_lightning.evaluation.result import CellResult, fold_result, result_json, sum_up
+from csam_lightning.evaluation.result import CellResult, FoldResult, fold_result, result_json, sum_up
 from csam_lightning.files import written_atomically
 from csam_lightning.tracking.environment import code_tags, describe_environment
 from csam_lightning.tracking.publisher import Publisher
 from csam_lightning.tracking.record import CellRecord, DatasetRecord, FoldRecord
-from csam_lightning.training.events import Event, FoldEnded
+from csam_lightning.training.events import Event
 from csam_lightning.training.pool import FoldsFailedError
-
-if TYPE_CHECKING:
-    from csam_lightning.evaluation.result import FoldResult
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +54,6 @@ def _train(cell: Cell, publisher: Publisher, start: CellRecord) -> None:
 
         def watch(event: Event | None) -> None:
             show(event)
-            if isinstance(event, FoldEnded):
-                _draw_fold(cell, event.fold)
             if event is not None:
                 publisher.publish(_with_folds(start, cell), patient=False)
 
@@ -100,20 +94,15 @@ def _fold_record(cell: Cell, number: int) -> FoldRecord:
     record = FoldRecord(number, files.read_history())
     if not files.finished:
         return record
-    metrics = {_metric_name(name): value for name, value in fold_result(cell, number).metrics.items()}
-    figures = sorted((files.path / "figures").glob("*.png"))
-    artifacts = {files.model: "checkpoints", **dict.fromkeys(figures, "figures")}
+    result = fold_result(cell, number)
+    metrics = {_metric_name(name): value for name, value in result.metrics.items()}
+    artifacts = {files.model: "checkpoints", **dict.fromkeys(_fold_figures(cell, result), "figures")}
     return replace(record, metrics=metrics, artifacts=artifacts, finished=True)
 
 
 def _metric_name(name: str) -> str:
-    """Return a metric's name in MLflow: ``val_accuracy`` is ``val/accuracy`` there.
-
-    The training scores of the closing evaluation pass get a name of their own on a fold's run, beside the running
-    means per epoch.
-    """
-    side, _, rest = name.partition("_")
-    return f"{'evaluation/train' if side == 'train' else side}/{rest}".replace("evaluation/train/", "evaluation/train_")
+    """Return a closing metric's name on a fold's run: apart from the metrics per epoch, ``train/…`` and ``val/…``."""
+    return name.replace("_", "/", 1) if name.startswith("delta_") else f"evaluation/{name}"
 
 
 def _cell_metrics(result: CellResult) -> dict[str, float]:
@@ -142,14 +131,18 @@ def _dataset(cell: Cell) -> DatasetRecord:
     return DatasetRecord(name, cell.fingerprint[:16], source, profile)
 
 
-def _draw_fold(cell: Cell, number: int) -> None:
+def _fold_figures(cell: Cell, fold: FoldResult) -> list[Path]:
+    """Return the figures of a finished fold, drawn where they are not there yet."""
     from csam_lightning.evaluation.figures import draw_confusion_matrix, draw_curves
 
-    fold: FoldResult = fold_result(cell, number)
-    figures = cell.fold_folder(number).path / "figures"
-    title = f"{cell.name} · fold {number}"
-    draw_curves([fold.history], figures / "curves.png", title=title)
-    draw_confusion_matrix(fold.validation, cell.classes, figures / "confusion_matrix.png", title=title)
+    folder = cell.fold_folder(fold.number).path / "figures"
+    curves, matrix = folder / "curves.png", folder / "confusion_matrix.png"
+    title = f"{cell.name} · fold {fold.number}"
+    if not curves.is_file():
+        draw_curves([fold.history], curves, title=title)
+    if not matrix.is_file():
+        draw_confusion_matrix(fold.validation, cell.classes, matrix, title=title)
+    return [curves, matrix]
 
 
 def _draw_cell(cell: Cell, result: CellResult, folder: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from csam_lightning.config import DataConfig
 from csam_lightning.data.inspection import inspect_images
 from csam_lightning.data.manifest import Manifest, read_manifest
 from csam_lightning.data.problems import Problem, errors_in, warnings_in
-from csam_lightning.data.selection import check_classes, choose_scans
+from csam_lightning.data.selection import check_classes
 from csam_lightning.data.summary import summary, training_scans
 from csam_lightning.errors import InputError
 
@@ -73,15 +73,17 @@ def _size_problems(manifest: Manifest, settings: CheckConfig) -> Iterator[Proble
     if data.protocol == "grouped" and table["package_id"].isna().all():
         return
     try:
-        rows = choose_scans(table, data.size, seed=settings.seed)
+        errors = check_classes(
+            table,
+            data.size,
+            classes=manifest.classes,
+            protocol=data.protocol.value,
+            num_folds=data.num_folds,
+            seed=settings.seed,
+        )
     except InputError as error:
-        yield Problem.of(error)
-        return
-    for name in manifest.classes:
-        try:
-            check_classes(table, rows, classes=[name], protocol=data.protocol.value, num_folds=data.num_folds)
-        except InputError as error:
-            yield Problem.of(error)
+        errors = [error]
+    yield from map(Problem.of, errors)
 
 
 if __name__ == "__main__":

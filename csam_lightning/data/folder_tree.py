@@ -11,7 +11,6 @@ from csam_lightning.data.table import TextTable
 from csam_lightning.errors import InputError
 
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
-LEAST_FOLDERS = 1
 
 
 def read_tree(root: Path) -> tuple[TextTable, list[Problem]]:

@@ -90,8 +90,9 @@ def make_folds(
         InputError: The size cannot be reached, a class has no scan, or too few packages (grouped) or images
             (published) for the number of folds.
     """
+    for error in check_classes(table, size, classes=classes, protocol=protocol, num_folds=num_folds, seed=seed):
+        raise error
     rows = choose_scans(table, size, seed=seed)
-    check_classes(table, rows, classes=classes, protocol=protocol, num_folds=num_folds)
     total = len(rows) if size is None else size
     if protocol == "published":
         return _published_folds(table, rows, total=total, num_folds=num_folds, seed=seed)
@@ -134,13 +135,6 @@ def _published_folds(
 
     labels = table["label"].to_numpy(dtype=str)
     images = balance(labels, rows, total=total, rng=np.random.default_rng([seed, 0xBA1]))
-    counts = np.unique(labels[images.scan], return_counts=True)[1]
-    if counts.min() < num_folds:
-        raise InputError(
-            f"a class has {counts.min()} images, fewer than the {num_folds} folds",
-            where=f"data size {total}",
-            mend=f"choose a data size of at least {num_folds * len(counts)}",
-        )
     splitter = StratifiedKFold(num_folds, shuffle=True, random_state=seed)
     folds = []
     for number, (_, held_out) in enumerate(splitter.split(images.scan, labels[images.scan])):

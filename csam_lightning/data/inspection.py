@@ -1,11 +1,12 @@
 """Looking into every image of a manifest, once: what is damaged, what is there twice, what is odd."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from csam_lightning.data.duplicates import duplicate_problems
-from csam_lightning.data.images import RANGE_BITS, read_image
+from csam_lightning.data.images import read_image
 from csam_lightning.data.manifest import Manifest
 from csam_lightning.data.problems import Problem
 from csam_lightning.data.reading import in_order
@@ -36,8 +37,7 @@ def inspect_images(manifest: Manifest) -> tuple[list[ImageFacts | None], list[Pr
 
     Returns:
         What each scan's file holds, None where it cannot be read or has no usable path, and the findings: damaged
-        files, the same picture twice, images of one grey value, files of several pages, 16-bit scans of different
-        ranges.
+        files, the same picture twice, images of one grey value, files of several pages, mixed kinds of pixels.
     """
     facts: list[ImageFacts | None] = []
     problems: list[Problem] = []
@@ -56,7 +56,7 @@ def inspect_images(manifest: Manifest) -> tuple[list[ImageFacts | None], list[Pr
         if isinstance(manifest.table["path"].iloc[position], str):
             problems.append(Problem.of(result, row))
     problems += duplicate_problems(manifest, [found.pixel_hash if found else None for found in facts])
-    problems += _range_problems(manifest, [found for found in facts if found])
+    problems += _kind_problems(manifest, [found for found in facts if found])
     return facts, problems
 
 
@@ -78,12 +78,11 @@ def _oddities(facts: ImageFacts) -> Iterator[tuple[str, str]]:
         yield f"holds {facts.pages} pages, only the first is read", "save the page meant in a file of its own"
 
 
-def _range_problems(manifest: Manifest, facts: Sequence[ImageFacts]) -> list[Problem]:
-    """Return a warning where 16-bit scans use ranges of different widths, which are mapped differently."""
-    modes = {found.mode for found in facts}
-    ranges = [bits for bits in RANGE_BITS if f"16-bit grey with a {bits}-bit range" in modes]
-    if len(ranges) < 2:  # noqa: PLR2004 -- two make a difference
+def _kind_problems(manifest: Manifest, facts: Sequence[ImageFacts]) -> list[Problem]:
+    """Return a warning where kinds of pixels are mixed: their grey values may not compare."""
+    kinds = Counter(found.mode for found in facts).most_common()
+    if len(kinds) <= 1:
         return []
-    what = f"16-bit images use ranges of {' and '.join(map(str, ranges))} bits and are brightened differently"
-    mend = "if one scanner made them all, export them with the same range"
+    what = f"images are of different kinds: {', '.join(f'{kind} ({count})' for kind, count in kinds)}"
+    mend = "if one scanner made them all, export them alike, so that equal grey means an equal echo"
     return [Problem("warning", manifest.source, what, mend)]

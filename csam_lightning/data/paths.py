@@ -33,18 +33,18 @@ def file_problems(root: Path, table: TextTable) -> list[tuple[int, Problem]]:
         through a link, or the same file as another row's through a link.
     """
     inside = _containment(root)
-    paths = table.frame["path"]
+    paths = table.frame["path"].to_list()
     found = []
     seen: dict[tuple[int, int], int] = {}
-    for position in paths.notna().to_numpy().nonzero()[0].tolist():
-        path = paths.iloc[position]
+    for position in table.frame["path"].notna().to_numpy().nonzero()[0].tolist():
+        path = paths[position]
         told = _lookup(root, path, inside)
         if not isinstance(told, os.stat_result):
             found.append((position, table.problem(position, *told)))
             continue
         first = seen.setdefault((told.st_dev, told.st_ino), position)
-        if first != position:
-            what = f"'{path}' is the same file as '{paths.iloc[first]}' ({table.place(first)}) through a link"
+        if first != position and told.st_ino:  # 0 where a file system numbers no files
+            what = f"'{path}' is the same file as '{paths[first]}' ({table.place(first)}) through a link"
             found.append((position, table.problem(position, what, "list each file once")))
     return found
 

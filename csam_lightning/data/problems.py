@@ -28,8 +28,8 @@ class Problem:
     row: int = 0
 
     def __str__(self) -> str:
-        """Return the finding on one line."""
-        return f"{self.severity}: {self.where}: {self.what}; {self.mend}"
+        """Return the finding on one line, whatever characters it quotes from a file."""
+        return printable(f"{self.severity}: {self.where}: {self.what}; {self.mend}")
 
     @classmethod
     def of(cls, error: InputError, row: int = 0) -> Self:
@@ -38,7 +38,12 @@ class Problem:
 
     def as_error(self, more: str = "") -> InputError:
         """Return the finding as the exception that ends a command, ``more`` added to the mend."""
-        return InputError(self.what, where=self.where, mend=self.mend + more)
+        return InputError(printable(self.what), where=printable(self.where), mend=printable(self.mend + more))
+
+
+def printable(text: str) -> str:
+    """Return text with line breaks, terminal control codes and the like escaped."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def errors_in(problems: Iterable[Problem]) -> list[Problem]:

@@ -10,6 +10,7 @@ from typing import TypeVar
 from csam_lightning.data.manifest import Manifest
 from csam_lightning.errors import InputError
 
+MOST_WORKERS = 16  # by default; each may hold one decoded image of the largest size allowed
 AHEAD = 256  # files under way at once: bounds the memory that results waiting for their turn take
 
 T = TypeVar("T")
@@ -23,7 +24,7 @@ def in_order(manifest: Manifest, read: Callable[[Path], T], *, workers: int | No
     Args:
         manifest: The scans.
         read: Reads one file.
-        workers: Files read at a time, or None: one per processor.
+        workers: Files read at a time, or None: one per processor, 16 at most.
 
     Yields:
         The result for each scan, or the InputError it raised, naming manifest row and file; a scan without a usable
@@ -40,7 +41,7 @@ def in_order(manifest: Manifest, read: Callable[[Path], T], *, workers: int | No
         except InputError as error:
             return InputError(f"'{path}' {error.what}", where=where, mend=error.mend)
 
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(workers or min(os.cpu_count() or 1, MOST_WORKERS)) as pool:
         positions = iter(range(len(manifest.table)))
         while chunk := list(islice(positions, AHEAD)):
             yield from pool.map(one, chunk)

@@ -69,7 +69,7 @@ def cached_scans(manifest: Manifest, image_size: int, cache_dir: Path, *, worker
         manifest: The scans.
         image_size: Height and width wanted, pixels.
         cache_dir: Folder for the arrays; made if missing. Processes may share it.
-        workers: Files read at a time, or None: one per processor.
+        workers: Files read at a time, or None: one per processor, 16 at most.
 
     Raises:
         InputError: An image cannot be read (naming manifest row and file), two scans of different label, package or

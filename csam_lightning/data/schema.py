@@ -16,7 +16,7 @@ SPLITS: Final = ("train", "test")
 CYCLES: Final = r"0*[0-9]{1,9}(\.0*)?"
 ABSOLUTE: Final = r"/|[A-Za-z]:"
 LEAVES: Final = r"\.\.(/|$)"
-CONTROL: Final = r"[\x00-\x1f\x7f]"
+CONTROL: Final = r"[\x00-\x1f\x7f-\x9f]"
 
 # The names of the rules, as pandera returns them for each cell that breaks one.
 MISSING_CELL: Final = "not_nullable"
@@ -61,9 +61,12 @@ def _schema(rules: Rules) -> pa.DataFrameSchema:
         pa.Check(lambda cells: ~cells.str.match(LEAVES), error="leaves"),
         pa.Check(lambda cells: ~cells.str.contains(CONTROL), error="control"),
     ]
+    text = pa.Check(lambda cells: ~cells.str.contains(CONTROL), error="unprintable")
     checks = {
         "path": path,
-        "label": [] if rules.classes is None else [pa.Check.isin(rules.classes, error="class")],
+        "label": [text] if rules.classes is None else [pa.Check.isin(rules.classes, error="class")],
+        "package_id": [text],
+        "metallization": [text],
         "cycles": [pa.Check(lambda cells: cells.str.fullmatch(CYCLES), error="cycles")],
         "split": [pa.Check.isin(SPLITS, error="split")],
     }
@@ -71,7 +74,7 @@ def _schema(rules: Rules) -> pa.DataFrameSchema:
         {
             name: pa.Column(
                 None,
-                checks.get(name, []),
+                checks[name],
                 nullable=name not in rules.required,
                 unique=name == "path",
                 report_duplicates="exclude_first",
@@ -88,6 +91,7 @@ def _told(cases: pd.DataFrame, table: TextTable, rules: Rules) -> Iterator[tuple
         "absolute": lambda cell: (f"path '{cell}' is absolute", "write it relative to the manifest"),
         "leaves": lambda cell: (f"path '{cell}' leaves the folder", "keep images in the manifest's folder"),
         "control": lambda cell: (f"path {cell!r} holds a control character", "rename the file"),
+        "unprintable": lambda cell: (f"{cell!r} holds a control character", "write the cell anew"),
         TWICE: lambda cell: (f"file '{cell}' is listed again, first in row {first[cell]}", "delete a row"),
         "class": lambda cell: (f"unknown label '{cell}'", choice(cell, rules.classes or ())),
         "cycles": lambda cell: (f"cycles '{cell}' is no whole number from 0", "write 0, 100, 200, …"),

@@ -4,7 +4,7 @@ A table here has one row per scan of the training split with the columns ``path`
 ``cycles``. Row numbers (positions) stand for scans.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -89,38 +89,53 @@ def _groups(table: "pd.DataFrame") -> "tuple[NDArray[np.str_], NDArray[np.int64]
 
 def check_classes(
     table: "pd.DataFrame",
-    rows: "NDArray[np.int64]",
+    size: int | None,
     *,
     classes: Sequence[str],
     protocol: Protocol,
     num_folds: int,
-) -> None:
-    """Check that every class can validate in every fold.
+    seed: int,
+) -> list[InputError]:
+    """Return what keeps classes from validating in every fold, one error for each such class.
+
+    Grouped: a class needs as many packages as there are folds. Published: as many balanced images.
+
+    Args:
+        table: Scans of the training split.
+        size: The data size, or None for all scans.
+        classes: Class names.
+        protocol: ``grouped`` or ``published``.
+        num_folds: Number of folds.
+        seed: Seed of the choice of scans.
 
     Raises:
-        InputError: A class has no scan among ``rows``, or (grouped) fewer packages than folds. The message says
-            which data sizes work.
+        InputError: The size cannot be reached.
     """
-    chosen = table.iloc[rows]
-    lacking = _lacking(chosen, classes, protocol, num_folds)
-    if lacking is None:
-        return
+    rows = choose_scans(table, size, seed=seed)
+    total = len(rows) if size is None else size
+    lacking = list(_lacking(table.iloc[rows], total, classes, protocol, num_folds))
+    if not lacking:
+        return []
     sizes = workable_sizes(table, classes=classes, protocol=protocol, num_folds=num_folds)
-    advice = f"data sizes that work: {_spans(sizes)}" if sizes else "no data size works: scan more packages"
-    if protocol == "grouped" and num_folds > LEAST_FOLDS:
+    advice = f"data sizes that work: {spans_text(sizes)}" if sizes else "no data size works: scan more packages"
+    if num_folds > LEAST_FOLDS:
         advice += f", or set data.num_folds below {num_folds}"
-    raise InputError(lacking, where=f"data size {len(rows)}", mend=advice)
+    return [InputError(what, where=f"data size {total}", mend=advice) for what in lacking]
 
 
-def _lacking(chosen: "pd.DataFrame", classes: Sequence[str], protocol: Protocol, num_folds: int) -> str | None:
+def _lacking(
+    chosen: "pd.DataFrame", total: int, classes: Sequence[str], protocol: Protocol, num_folds: int
+) -> Iterator[str]:
     scans = chosen["label"].value_counts()
     packages = chosen.groupby("label", observed=True)["package_id"].nunique()
+    balanced = total // len(classes)
     for name in classes:
         if not scans.get(name, 0):
-            return f"class {name} has no scan"
-        if protocol == "grouped" and packages[name] < num_folds:
-            return f"class {name} has {packages[name]} packages, fewer than the {num_folds} folds"
-    return None
+            yield f"class {name} has no scan"
+        elif protocol == "grouped" and packages[name] < num_folds:
+            yield f"class {name} has {packages[name]} packages, fewer than the {num_folds} folds"
+        elif protocol == "published" and balanced < num_folds:
+            yield f"class {name} has {balanced} balanced images, fewer than the {num_folds} folds"
 
 
 def workable_sizes(
@@ -131,21 +146,26 @@ def workable_sizes(
     With read-outs every size within one read-out stands for the same scans; without read-outs only the whole table
     is judged, since smaller random choices depend on the seed.
     """
+    least = num_folds * len(classes) if protocol == "published" else 1
+
+    def works(chosen: "pd.DataFrame") -> bool:
+        return not any(_lacking(chosen, len(chosen), classes, protocol, num_folds))
+
     if table["cycles"].isna().any():
-        whole = _lacking(table, classes, protocol, num_folds) is None
-        return [(len(table), len(table))] if whole else []
+        return [(len(table), len(table))] if works(table) else []
     spans: list[tuple[int, int]] = []
     below = 0
     for readout in sorted(table["cycles"].unique()):
         chosen = table[table["cycles"] <= readout]
-        if _lacking(chosen, classes, protocol, num_folds) is None:
+        if works(chosen):
             if spans and spans[-1][1] == below:
                 spans[-1] = (spans[-1][0], len(chosen))
             else:
-                spans.append((below + 1, len(chosen)))
+                spans.append((max(below + 1, least), len(chosen)))
         below = len(chosen)
     return spans
 
 
-def _spans(spans: list[tuple[int, int]]) -> str:
+def spans_text(spans: Sequence[tuple[int, int]]) -> str:
+    """Return inclusive ranges as text, for example ``281 to 840``."""
     return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in spans)

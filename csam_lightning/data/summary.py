@@ -7,7 +7,7 @@ import pandas as pd
 
 from csam_lightning.data.inspection import ImageFacts
 from csam_lightning.data.manifest import Manifest
-from csam_lightning.data.selection import Protocol, workable_sizes
+from csam_lightning.data.selection import Protocol, spans_text, workable_sizes
 
 MOST_SIZES = 5  # image sizes that are listed one by one
 
@@ -34,7 +34,7 @@ def summary(
     modes = Counter(found.mode for found in known).most_common()
     yield f"kinds of pixels: {', '.join(f'{mode} ({count})' for mode, count in modes) or 'none read'}"
     sizes = workable_sizes(training_scans(manifest), classes=manifest.classes, protocol=protocol, num_folds=num_folds)
-    yield f"data sizes that work ({protocol} protocol, {num_folds} folds): {_spans(sizes)}"
+    yield f"data sizes that work ({protocol} protocol, {num_folds} folds): {spans_text(sizes) or 'none'}"
 
 
 def training_scans(manifest: Manifest) -> pd.DataFrame:
@@ -45,9 +45,11 @@ def training_scans(manifest: Manifest) -> pd.DataFrame:
 
 def _counts(table: pd.DataFrame) -> pd.DataFrame:
     """Return scans per class (rows) and per split and read-out (columns), with totals."""
-    cycles = table["cycles"].astype("string").fillna("?") + " cycles"
-    columns = [table["split"]] if table["cycles"].isna().all() else [table["split"], cycles]
-    return pd.crosstab(table["label"].fillna("?"), columns, margins=True, margins_name="all")
+    unknown = -1
+    cycles = table["cycles"].fillna(unknown).astype(int)
+    columns = [table["split"]] if (cycles == unknown).all() else [table["split"], cycles]
+    counts = pd.crosstab(table["label"].fillna("?"), columns, margins=True, margins_name="all")
+    return counts.rename(columns={unknown: "?"})
 
 
 def _sizes(sizes: Counter[tuple[int, int]]) -> str:
@@ -55,7 +57,3 @@ def _sizes(sizes: Counter[tuple[int, int]]) -> str:
         return ", ".join(f"{width}x{height} ({count})" for (width, height), count in sizes.most_common()) or "none read"
     widths, heights = zip(*sizes, strict=True)
     return f"{len(sizes)} different, {min(widths)} to {max(widths)} wide, {min(heights)} to {max(heights)} high"
-
-
-def _spans(spans: Sequence[tuple[int, int]]) -> str:
-    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in spans) or "none"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from csam_lightning.files import written_atomically
 
@@ -41,13 +42,14 @@ def draw_curves(histories: Sequence[Sequence[dict[str, float]]], path: Path, *, 
         _draw_curve(axis, histories, f"train/{name}", TRAINING, "training (running)")
         _draw_curve(axis, histories, f"val/{name}", VALIDATION, "validation")
         axis.set_xlabel("epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.set_ylim(bottom=0)
     axes[0].set_ylabel("cross-entropy / nat")
     axes[1].set_ylabel("accuracy")
     axes[1].set_ylim(0, 1.02)
     axes[0].legend(frameon=False)
     folds = len(histories)
-    figure.suptitle(f"{title}: {folds} folds, mean thick" if folds > 1 else title)
+    figure.suptitle(f"{title}: {folds} folds (thin) and their mean (thick)" if folds > 1 else title)
     _save(figure, path)
 
 

@@ -67,12 +67,14 @@ def _check_shares(config: SimulationConfig) -> None:
     geometry = config.geometry
     shares = {
         "geometry.two_sided_share": geometry.two_sided_share,
-        "geometry.side_tie_share": geometry.side_tie_share,
+        "geometry.diagonal_tie_share": geometry.diagonal_tie_share,
+        "geometry.straight_tie_place": geometry.straight_tie_place,
         "geometry.moat_share": geometry.moat_share,
         "geometry.bond_pad_width_share": geometry.bond_pad_width_share[1],
         "geometry.finger_width_share": geometry.finger_width_share[1],
         "geometry.moat_echo": geometry.moat_echo,
         "growth.initial_aspect": config.growth.initial_aspect,
+        "growth.edge_reach": config.growth.edge_reach,
         "growth.lead_tip_share": config.growth.lead_tip_share,
         "growth.contact_islands": config.growth.contact_islands,
         "water.lead_share": config.water.lead_share,

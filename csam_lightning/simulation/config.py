@@ -39,7 +39,8 @@ class Geometry:
     lead_corner_um: list[float]
     two_sided_share: float
     tie_bar_um: list[float]
-    side_tie_share: float
+    diagonal_tie_share: float
+    straight_tie_place: float
     moat_share: float
     moat_inset_um: list[float]
     moat_width_um: list[float]
@@ -61,6 +62,7 @@ class Growth:
     corner_turn_deg: float
     edge_drive: float
     edge_nuclei_per_mm: float
+    edge_reach: float
     lead_nuclei: int
     lead_tip_share: float
     site_spread: float
@@ -72,6 +74,7 @@ class Growth:
     front_grain_um: float
     process_zone_um: list[float]
     contact_islands: float
+    island_onset: float
     island_grain_um: float
 
 

@@ -46,9 +46,13 @@ def write_dataset(config: SimulationConfig, root: Path, *, processes: int | None
     Raises:
         InputError: The config makes no sense, the test split's counts are out of reach, or ``root`` is in use.
     """
-    check_config(config)
     if root.is_file() or (root.is_dir() and any(root.iterdir())):
         raise InputError("exists already", where=str(root), mend="name a new or an empty folder")
+    _write(config, root, processes)
+
+
+def _write(config: SimulationConfig, root: Path, processes: int | None) -> None:
+    check_config(config)
     worthwhile = 1 + sum(config.packages.values()) // _PACKAGES_WORTH_A_PROCESS
     workers = processes or min(usable_cores(), worthwhile)
     with folder_written_atomically(root) as folder, worker_pool(workers) as pool:
@@ -69,7 +73,7 @@ def cached_dataset(config: SimulationConfig, cache_dir: Path, *, processes: int 
     """
     root = cache_dir / f"simulated-{config_hash(config)}"
     if not root.is_dir():
-        write_dataset(config, root, processes=processes)
+        _write(config, root, processes)
     return root
 
 

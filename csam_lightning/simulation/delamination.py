@@ -67,17 +67,19 @@ def crack_lengths(
     Returns:
         Lengths in µm, (cycles, flaws), never shrinking.
     """
-    length = np.full(drive.shape, growth.initial_um)
     plateau = growth.rate_um_per_cycle * drive**growth.paris_exponent
-    now, lengths = 0.0, []
-    for target in cycles:
-        while now < target:
-            step = min(_STEP_CYCLES, target - now)
-            active = np.clip(now + step - onset, 0, step)
-            length = length + active * plateau * (length / (length + growth.saturation_um)) ** growth.paris_exponent
-            now += step
-        lengths.append(length)
-    return np.array(lengths)
+    lengths = [np.full(drive.shape, growth.initial_um)]
+    for step in range(math.ceil(max(cycles) / _STEP_CYCLES)):
+        active = np.clip((step + 1) * _STEP_CYCLES - onset, 0, _STEP_CYCLES)
+        release = lengths[-1] / (lengths[-1] + growth.saturation_um)
+        lengths.append(lengths[-1] + active * plateau * release**growth.paris_exponent)
+    return np.array([_between_steps(lengths, target / _STEP_CYCLES) for target in cycles])
+
+
+def _between_steps(lengths: list[NDArray[np.float64]], position: float) -> NDArray[np.float64]:
+    before = int(position)
+    after = min(before + 1, len(lengths) - 1)
+    return lengths[before] + (position - before) * (lengths[after] - lengths[before])
 
 
 def short_axis(growth: Growth, length: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -118,7 +120,7 @@ def _die_pad_sites(
     perimeter = 4 * (half_x + half_y)
     for _ in range(rng.poisson(growth.edge_nuclei_per_mm * perimeter / 1000)):
         own = drive * growth.edge_drive * math.exp(growth.site_spread * rng.standard_normal())
-        side, position = rng.integers(4), rng.uniform(-0.85, 0.85)
+        side, position = rng.integers(4), rng.uniform(-growth.edge_reach, growth.edge_reach)
         if side < 2:  # noqa: PLR2004
             sites.append((position * half_x, half_y * (2 * side - 1), 0.0, own, 0))
         else:

@@ -52,7 +52,7 @@ def build_interface(config: SimulationConfig, specimen: Specimen) -> Interface:
     tall, wide = 1 + config.scanner.warpage_asymmetry * rng.standard_normal(2)
     return Interface(
         bonded=bonded,
-        gap=np.clip(1 - config.growth.contact_islands * np.maximum(islands - 0.5, 0), 0, 1),
+        gap=np.clip(1 - config.growth.contact_islands * np.maximum(islands - config.growth.island_onset, 0), 0, 1),
         zone=np.clip(zone / 2 + 0.5, 0, 1),
         loss=np.asarray(10 ** (-decibels * mould.attenuation_spread * settling / 20) * shadow, dtype=np.float32),
         height=(-(wide * axis[None, :] ** 2 + tall * axis[:, None] ** 2) / 2).astype(np.float32),

@@ -12,6 +12,7 @@ from csam_lightning.simulation.streams import between, stream
 Point = tuple[float, float]
 MAX_LEADS = 254
 _SUBPIXEL_BITS = 4
+_WELL_INSIDE = 0.9
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,8 @@ def draw_layout(config: SimulationConfig, lot: str) -> Layout:
     two_sided = rng.random() < geometry.two_sided_share
     if two_sided:
         height = body - 2 * geometry.lead_corner_um[0]
-    diagonal_ties = not two_sided or rng.random() < geometry.side_tie_share
+    diagonal_ties = not two_sided or rng.random() < geometry.diagonal_tie_share
+    straight_place = None if diagonal_ties else geometry.straight_tie_place
     inset, moat_width = between(rng, geometry.moat_inset_um), between(rng, geometry.moat_width_um)
     return Layout(
         body=body,
@@ -95,7 +97,7 @@ def draw_layout(config: SimulationConfig, lot: str) -> Layout:
         die_pad_radius=between(rng, geometry.die_pad_radius_um),
         chamfer=between(rng, geometry.chamfer_um),
         leads=tuple(_leads(rng, geometry, body, (width, height), two_sided=two_sided)),
-        tie_bars=_tie_bars(body / 2, width / 2, height / 2, diagonal=diagonal_ties),
+        tie_bars=_tie_bars(body / 2, width / 2, height / 2, straight_place),
         tie_bar_width=between(rng, geometry.tie_bar_um),
         moat=(inset, moat_width) if rng.random() < geometry.moat_share else None,
     )
@@ -126,17 +128,14 @@ def _leads(
     return leads
 
 
-def _tie_bars(edge: float, half_width: float, half_height: float, *, diagonal: bool) -> tuple[tuple[Point, Point], ...]:
-    if diagonal:
-        return tuple(
-            ((sx * half_width * 0.9, sy * half_height * 0.9), (sx * edge, sy * edge))
-            for sx in (-1, 1)
-            for sy in (-1, 1)
-        )
+def _tie_bars(
+    edge: float, half_width: float, half_height: float, straight_place: float | None
+) -> tuple[tuple[Point, Point], ...]:
+    start, end = (half_width * _WELL_INSIDE, edge)
+    if straight_place is not None:
+        start = end = half_width * straight_place
     return tuple(
-        ((sx * half_width * 0.5, sy * half_height * 0.9), (sx * half_width * 0.5, sy * edge))
-        for sx in (-1, 1)
-        for sy in (-1, 1)
+        ((sx * start, sy * half_height * _WELL_INSIDE), (sx * end, sy * edge)) for sx in (-1, 1) for sy in (-1, 1)
     )
 
 

@@ -1,0 +1,72 @@
+"""Tiny data sets and the real command line, for all tests."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+CLASSES = ("A", "B", "C", "D")
+SIDE = 32
+
+
+def tiny_table(packages: int = 12, read_outs: tuple[int, ...] = (0, 100), test_packages: int = 4) -> pd.DataFrame:
+    """A manifest in which the classes take turns over the packages."""
+    rows = [
+        {
+            "path": f"images/p{package:02d}-{cycles}.png",
+            "label": CLASSES[package % len(CLASSES)],
+            "package_id": f"p{package:02d}",
+            "metallization": ("Ag", "NiPdAu", "Cu")[package % 3],
+            "cycles": cycles,
+            "split": "train" if package < packages else "test",
+        }
+        for package in range(packages + test_packages)
+        for cycles in read_outs
+    ]
+    return pd.DataFrame(rows)
+
+
+def write_scans(root: Path, table: pd.DataFrame, *, manifest: bool = True) -> Path:
+    """Write a scan for each row: a bright quarter says the class, noise makes every scan unique."""
+    for position, (name, label) in enumerate(zip(table["path"], table["label"], strict=True)):
+        pixels = np.random.default_rng(position).integers(40, 120, (SIDE, SIDE), dtype=np.uint8)
+        half, code = SIDE // 2, CLASSES.index(label)
+        pixels[half * (code // 2) :, half * (code % 2) :][:half, :half] += 100
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(file)
+    if manifest:
+        table.to_csv(root / "manifest.csv", index=False)
+    return root
+
+
+@pytest.fixture
+def scans_folder(tmp_path: Path) -> Path:
+    """A folder of 24 training and 8 test scans with a manifest."""
+    return write_scans(tmp_path / "scans", tiny_table())
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run ``python -m csam_lightning.<name>`` in an empty working folder, as a user would."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+
+    def run(name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", f"csam_lightning.{name}", *arguments],
+            cwd=folder,
+            env={**os.environ, "MLFLOW_TRACKING_URI": "", **environment},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    return run

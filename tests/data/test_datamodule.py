@@ -1,0 +1,56 @@
+import numpy as np
+import torch
+
+from csam_lightning.data.augment import Augmentation, AugmentationPlan
+from csam_lightning.data.datamodule import EpochSampler, FoldDataModule, LabelledScans
+from csam_lightning.data.folds import Fold, Images
+
+PIXELS = np.random.default_rng(0).integers(0, 255, (20, 32, 32), dtype=np.uint8)
+CODES = np.arange(20) % 4
+FOLD = Fold(
+    number=1,
+    training=Images(np.repeat(np.arange(12), 2), np.tile([0, 1], 12)),
+    training_scans=np.arange(12),
+    validation=Images(np.array([15, 13, 15]), np.array([0, 0, 1])),
+)
+
+
+def module(batch_size: int = 5) -> FoldDataModule:
+    plan = AugmentationPlan(Augmentation(rotation_degrees=90, contrast=0.1), "epoch", 0, 1)
+    return FoldDataModule(LabelledScans(PIXELS, CODES), FOLD, plan, batch_size=batch_size, seed=0)
+
+
+def test_training_batches_hold_each_image_once_and_change_with_the_epoch() -> None:
+    loader = module().train_dataloader()
+    batches = [list(loader)]
+    sampler = loader.sampler
+    assert isinstance(sampler, EpochSampler)
+    sampler.set_epoch(1)
+    batches.append(list(loader))
+    sampler.set_epoch(0)
+    batches.append(list(loader))
+    images = [torch.cat([batch[0] for batch in epoch]) for epoch in batches]
+    codes = torch.cat([batch[1] for batch in batches[0]])
+    assert images[0].shape == (24, 1, 32, 32)
+    assert images[0].dtype == torch.uint8
+    assert torch.equal(images[0], images[2])
+    assert not torch.equal(images[0], images[1])
+    assert sorted(codes.tolist()) == sorted(CODES[FOLD.training.scan].tolist())
+
+
+def test_validation_batches_are_scans_as_scanned() -> None:
+    [(images, codes)] = list(module().val_dataloader())
+    assert np.array_equal(images.squeeze(1).numpy(), PIXELS[[15, 13]])
+    assert codes.tolist() == [CODES[15], CODES[13]]
+
+
+def test_image_that_would_be_alone_in_its_batch_sits_the_epoch_out() -> None:
+    sampler = EpochSampler(9, batch_size=4, seed=0, fold=0)
+    left_out = set()
+    for epoch in range(60):
+        sampler.set_epoch(epoch)
+        positions = [position for _, position in sampler]
+        assert len(positions) == len(set(positions)) == len(sampler) == 8
+        left_out |= set(range(9)) - set(positions)
+    assert left_out == set(range(9))
+    assert len(EpochSampler(8, batch_size=4, seed=0, fold=0)) == 8

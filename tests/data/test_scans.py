@@ -1,0 +1,231 @@
+"""Decoded scans in the cache: made once, shared, and made anew when anything that matters changes."""
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+from typing import IO, TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from csam_lightning.data import scans as module
+from csam_lightning.data.images import read_image
+from csam_lightning.data.manifest import load_manifest
+from csam_lightning.data.scans import cached_scans
+from csam_lightning.errors import InputError
+
+if TYPE_CHECKING:
+    from csam_lightning.data.images import GreyImage
+    from csam_lightning.data.manifest import Manifest
+    from tests.data.conftest import DataFolder
+
+ROWS = ("a.png,A,P1,0", "b.png,B,P2,100", "c.png,A,P3,100")
+HEADER = "path,label,package_id,cycles"
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+def manifest_of(folder: "DataFolder") -> "Manifest":
+    return load_manifest(folder.root, classes=None, package_pattern=None, need_packages=True)
+
+
+def listed(folder: "DataFolder") -> "Manifest":
+    folder.listed(*ROWS, header=HEADER)
+    return manifest_of(folder)
+
+
+def tree_of(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*"))
+
+
+def fail(*_: object, **__: object) -> None:
+    pytest.fail("an image was decoded again")
+
+
+def test_scans_stand_in_the_manifests_order(folder: "DataFolder", cache: Path) -> None:
+    scans = cached_scans(listed(folder), 16, cache)
+    assert scans.array.shape == (3, 16, 16)
+    assert scans.array.dtype == np.uint8
+    assert isinstance(scans.array, np.memmap)
+    for name, pixels in zip(("a.png", "b.png", "c.png"), scans.array, strict=True):
+        original = cv2.imread(str(folder.root / name), cv2.IMREAD_GRAYSCALE)
+        assert original is not None
+        assert pixels.astype(float).mean() == pytest.approx(original.mean(), abs=4)
+        assert np.corrcoef(pixels.ravel(), cv2.resize(original, (16, 16)).ravel())[0, 1] > 0.9
+
+
+def test_an_image_of_the_wanted_size_is_unchanged(folder: "DataFolder", cache: Path) -> None:
+    manifest = listed(folder)
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16), dtype=np.uint8)
+    Image.fromarray(pixels).save(folder.root / "b.png")
+    assert np.array_equal(cached_scans(manifest, 16, cache).array[1], pixels)
+
+
+def test_the_array_is_read_only(folder: "DataFolder", cache: Path) -> None:
+    scans = cached_scans(listed(folder), 16, cache)
+    with pytest.raises(ValueError, match="read-only"):
+        scans.array[0, 0, 0] = 1
+
+
+def test_a_second_call_decodes_nothing(folder: "DataFolder", cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = cached_scans(listed(folder), 16, cache)
+    monkeypatch.setattr(module, "read_image", fail)
+    second = cached_scans(manifest_of(folder), 16, cache)
+    assert second.path == first.path
+    assert second.fingerprint == first.fingerprint
+    assert np.array_equal(second.array, first.array)
+
+
+def test_the_number_of_workers_changes_nothing(folder: "DataFolder", tmp_path: Path) -> None:
+    manifest = listed(folder)
+    one, four = (cached_scans(manifest, 16, tmp_path / str(workers), workers=workers) for workers in (1, 4))
+    assert one.path.read_bytes() == four.path.read_bytes()
+
+
+def test_a_changed_image_is_noticed_by_its_content(folder: "DataFolder", cache: Path) -> None:
+    manifest = listed(folder)
+    before = cached_scans(manifest, 16, cache)
+    path = folder.root / "b.png"
+    stamp = path.stat()
+    folder.image("b.png", like="something else")
+    os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    after = cached_scans(manifest, 16, cache)
+    assert after.path != before.path
+    assert after.fingerprint != before.fingerprint
+    assert not np.array_equal(after.array[1], before.array[1])
+    assert np.array_equal(after.array[[0, 2]], before.array[[0, 2]])
+
+
+def test_another_size_is_another_array_of_the_same_data(folder: "DataFolder", cache: Path) -> None:
+    manifest = listed(folder)
+    small, large = cached_scans(manifest, 16, cache), cached_scans(manifest, 20, cache)
+    assert small.array.shape == (3, 16, 16)
+    assert large.array.shape == (3, 20, 20)
+    assert small.fingerprint == large.fingerprint
+
+
+def test_new_labels_use_the_same_array(folder: "DataFolder", cache: Path) -> None:
+    before = cached_scans(listed(folder), 16, cache)
+    folder.listed("a.png,A,P1,0", "b.png,B,P2,100", "c.png,B,P3,100", header=HEADER)
+    after = cached_scans(manifest_of(folder), 16, cache)
+    assert after.path == before.path
+    assert after.fingerprint != before.fingerprint
+
+
+def test_nothing_is_written_into_the_data_folder(folder: "DataFolder", cache: Path) -> None:
+    manifest = listed(folder)
+    before = tree_of(folder.root)
+    cached_scans(manifest, 16, cache)
+    assert tree_of(folder.root) == before
+    with pytest.raises(InputError, match="lies inside the data folder, which is never written to; set cache_dir"):
+        cached_scans(manifest, 16, folder.root / "cache")
+    assert tree_of(folder.root) == before
+
+
+@pytest.mark.parametrize("damage", ["shorter", "empty", "no hashes", "bad hashes", "other shape"])
+def test_a_damaged_cache_is_made_anew(folder: "DataFolder", cache: Path, damage: str) -> None:
+    manifest = listed(folder)
+    scans = cached_scans(manifest, 16, cache)
+    expected = np.array(scans.array)
+    path = scans.path
+    del scans
+    if damage == "shorter":
+        os.truncate(path, path.stat().st_size - 1)
+    elif damage == "empty":
+        os.truncate(path, 0)
+    elif damage == "no hashes":
+        (path.parent / module.HASHES).unlink()
+    elif damage == "bad hashes":
+        (path.parent / module.HASHES).write_text("{")
+    else:
+        np.save(path, np.zeros((2, 16, 16), dtype=np.uint8))
+    assert np.array_equal(cached_scans(manifest, 16, cache).array, expected)
+
+
+def test_cells_that_start_at_once_decode_once(
+    folder: "DataFolder", cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = listed(folder)
+    decoded = []
+
+    def slow(path: Path) -> "GreyImage":
+        decoded.append(path.name)
+        time.sleep(0.05)
+        return read_image(path)
+
+    monkeypatch.setattr(module, "read_image", slow)
+    together = Barrier(3)
+
+    def start(_: int) -> Path:
+        together.wait()
+        return cached_scans(manifest, 16, cache).path
+
+    with ThreadPoolExecutor(3) as pool:
+        assert len(set(pool.map(start, range(3)))) == 1
+    assert sorted(decoded) == ["a.png", "b.png", "c.png"]
+
+
+@pytest.mark.parametrize(
+    ("content", "finding"),
+    [
+        (b"notes", "manifest.csv row 3: 'b.png' is no image; save it as PNG, TIFF, BMP, JPEG"),
+        (b"\x89PNG\r\n\x1a\n", "manifest.csv row 3: 'b.png' is "),
+    ],
+)
+def test_a_bad_image_is_named_with_its_row_and_leaves_nothing(
+    folder: "DataFolder", cache: Path, content: bytes, finding: str
+) -> None:
+    manifest = listed(folder)
+    (folder.root / "b.png").write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        cached_scans(manifest, 16, cache)
+    assert str(caught.value).startswith(finding)
+    assert [path for path in cache.iterdir() if path.suffix != ".lock"] == []
+
+
+def test_an_image_that_went_away(folder: "DataFolder", cache: Path) -> None:
+    manifest = listed(folder)
+    (folder.root / "b.png").unlink()
+    with pytest.raises(InputError, match=r"^manifest.csv row 3: 'b.png' cannot be read: No such file or directory; "):
+        cached_scans(manifest, 16, cache)
+
+
+def test_an_image_that_changes_between_hashing_and_decoding(
+    folder: "DataFolder", cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = listed(folder)
+    monkeypatch.setattr(module, "_file_hashes", lambda *_: ["0"] * 3)
+    with pytest.raises(
+        InputError, match=r"^manifest.csv row 2: changed while it was being read; run the command again"
+    ):
+        cached_scans(manifest, 16, cache)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_one_clear_line(folder: "DataFolder", cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = listed(folder)
+
+    usual = Path.open
+
+    def full(path: Path, mode: str = "r") -> IO[Any]:
+        return usual(Path("/dev/full") if path.name == module.PIXELS else path, mode)
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(
+        InputError, match=r"^cache_dir .*: cannot be written: No space left on device; free space there"
+    ):
+        cached_scans(manifest, 16, cache)
+
+
+def test_a_cache_folder_that_cannot_be_made(folder: "DataFolder", tmp_path: Path) -> None:
+    manifest = listed(folder)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"^cache_dir .*/file/cache: cannot be written: Not a directory; free space"):
+        cached_scans(manifest, 16, tmp_path / "file" / "cache")

@@ -1,0 +1,125 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_module
+from omegaconf import DictConfig
+
+from csam_lightning.cli import typed
+from csam_lightning.config import TrainConfig, check_values
+from csam_lightning.errors import InputError
+from csam_lightning.evaluation.cell import prepare_cell
+from csam_lightning.train import flatten
+from csam_lightning.training.fold import train_fold
+
+CONF = Path(__file__).parents[1] / "conf"
+GROUPS = ("data", "augment", "model", "trainer", "tracking", "experiment")
+CHOICES = [f"{group}={file.stem}" for group in GROUPS for file in sorted((CONF / group).glob("*.yaml"))]
+SMALL_SIMULATION = (
+    "data.simulation.packages={Ag:12,NiPdAu:24,Cu:8}",
+    "data.simulation.read_outs=[0,300,500]",
+    "data.simulation.test_counts={A:2,B:2,C:2,D:2}",
+)
+
+Compose = Callable[..., DictConfig]
+
+
+@pytest.fixture
+def composed(tmp_path: Path) -> Compose:
+    def make(*overrides: str) -> DictConfig:
+        with initialize_config_module("csam_lightning.conf", version_base="1.3"):
+            return compose("train", [f"cache_dir={tmp_path}/cache", f"output_dir={tmp_path}/outputs", *overrides])
+
+    return make
+
+
+def test_every_group_of_the_tree_is_known_here() -> None:
+    other = {"hydra", "simulation"}
+    assert {folder.name for folder in CONF.iterdir() if folder.is_dir()} - {"__pycache__"} == {*GROUPS, *other}
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_config_file_composes_and_trains_a_step(
+    choice: str, composed: Compose, scans_folder: Path, tmp_path: Path
+) -> None:
+    group, name = choice.split("=")
+    overrides = [f"+{choice}" if group == "experiment" else choice]
+    overrides += ["data.image_size=32", "data.num_folds=2", "trainer.max_epochs=1", "data.size=null"]
+    if choice == "data=simulated":
+        overrides += SMALL_SIMULATION
+    else:
+        overrides += ["data=folder", f"data.root={scans_folder}"]
+    config = typed(composed(*dict.fromkeys(overrides)), TrainConfig)
+    check_values(config)
+    cell = prepare_cell(config)
+    train_fold(cell.job(cell.folds[0]), lambda _: None)
+    assert cell.fold_folder(0).finished
+    assert name
+    assert cell.folder.is_relative_to(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data.image_size=31", "data.image_size: 31 makes no sense here; give a whole number from 32"),
+        ("data.batch_size=1", "data.batch_size: 1 makes no sense here; give a whole number from 2"),
+        ("data.num_folds=1", "data.num_folds: 1 makes no sense here; give a whole number from 2"),
+        ("trainer.max_epochs=0", "trainer.max_epochs: 0 makes no sense here; give a whole number from 1"),
+        ("trainer.threads_per_fold=0", "trainer.threads_per_fold: 0 makes no sense"),
+        ("trainer.processes=-1", "trainer.processes: -1 makes no sense here"),
+        ("seed=-1", "seed: -1 makes no sense here; give a whole number from 0"),
+        ("trainer.learning_rate=0", "trainer.learning_rate: 0.0 makes no sense here; give a number above 0"),
+        ("trainer.weight_decay=-1", "trainer.weight_decay: -1.0 makes no sense here"),
+        ("trainer.warmup_epochs=-1", "trainer.warmup_epochs: -1.0 makes no sense here"),
+        ("trainer.precision=64-true", "trainer.precision: 64-true makes no sense here; give 32-true or bf16-mixed"),
+        ("augment.rotation_degrees=200", "augment.rotation_degrees: 200.0 makes no sense here; give degrees from 0"),
+        ("augment.contrast=2", "augment.contrast: 2.0 makes no sense here; give a share from 0 to 1"),
+        ("folds=[5]", "folds: 5 makes no sense here; give fold numbers from 0 to 4"),
+        ("folds=[]", "folds: [] makes no sense here; give at least one fold, or null for all"),
+        ("data.root=''", "data.root:  makes no sense here; give data.root=DIR"),
+        ("data.size=many", "data.size: input should be a valid integer"),
+        ("data.protocol=random", "data.protocol: input should be 'grouped' or 'published', not 'random'"),
+        ("augment.when=never", "augment.when: input should be 'epoch' or 'once', not 'never'"),
+        ("trainer.select=first", "trainer.select: input should be 'last' or 'best', not 'first'"),
+    ],
+)
+def test_value_that_makes_no_sense_is_an_error(override: str, message: str, composed: Compose) -> None:
+    with pytest.raises(InputError) as caught:
+        check_values(typed(composed("data=folder", "data.root=scans", override), TrainConfig))
+    assert str(caught.value).startswith(message)
+
+
+def cell_id(composed: Compose, scans: Path, *overrides: str) -> str:
+    base = ["data=folder", f"data.root={scans}", "data.image_size=32", "data.num_folds=2"]
+    return prepare_cell(typed(composed(*base, *overrides), TrainConfig)).id
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["seed=1", "data.batch_size=4", "trainer.max_epochs=3", "augment=none", "model.arch=resnet34", "data.size=8"],
+)
+def test_what_touches_numbers_makes_another_cell(override: str, composed: Compose, scans_folder: Path) -> None:
+    assert cell_id(composed, scans_folder) != cell_id(composed, scans_folder, override)
+
+
+@pytest.mark.parametrize(
+    "override", ["trainer.processes=1", "tracking.experiment=other", "folds=[1]", "output_dir=elsewhere"]
+)
+def test_what_touches_no_number_makes_no_other_cell(override: str, composed: Compose, scans_folder: Path) -> None:
+    assert cell_id(composed, scans_folder) == cell_id(composed, scans_folder, override)
+
+
+def test_changed_image_makes_another_cell(composed: Compose, scans_folder: Path) -> None:
+    before = cell_id(composed, scans_folder)
+    one, other = sorted(scans_folder.glob("images/*.png"))[:2]
+    one.write_bytes(other.read_bytes())
+    other.unlink()
+    manifest = scans_folder / "manifest.csv"
+    manifest.write_text("\n".join(line for line in manifest.read_text().splitlines() if other.name not in line))
+    assert before != cell_id(composed, scans_folder)
+
+
+def test_flatten_joins_keys() -> None:
+    nested: dict[str, Any] = {"a": {"b": 1, "c": {"d": [1, 2]}}, "e": None}
+    assert flatten(nested) == {"a.b": "1", "a.c.d": "[1, 2]", "e": "None"}

@@ -1,0 +1,269 @@
+"""The real command line on tiny data."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from tests.conftest import tiny_table, write_scans
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+FOLD_KEYS = {
+    "fold",
+    "run_id",
+    "train_accuracy",
+    "train_loss",
+    "val_accuracy",
+    "val_loss",
+    "val_precision",
+    "val_recall",
+    "delta_accuracy",
+    "delta_loss",
+}
+
+
+def small(scans: Path, cache: Path, *more: str) -> list[str]:
+    settings = ["data=folder", f"data.root={scans}", "data.image_size=32", "data.num_folds=3", "trainer.max_epochs=2"]
+    return [*settings, f"cache_dir={cache}", *more]
+
+
+def results(work: Path) -> list[dict[str, Any]]:
+    return [json.loads(file.read_text()) for file in sorted(work.glob("outputs/runs/*/result.json"))]
+
+
+def timeless(result: dict[str, Any]) -> dict[str, Any]:
+    """Return a result without what differs between equal runs: run ids and times."""
+    folds = [{name: value for name, value in fold.items() if name != "run_id"} for fold in result["folds"]]
+    kept = {
+        name: value for name, value in result.items() if name not in {"run_id", "seconds", "train_images_per_second"}
+    }
+    return {**kept, "folds": folds}
+
+
+def test_cell_from_scans_to_result_and_runs(command: Command, scans_folder: Path, tmp_path: Path) -> None:
+    done = command("train", *small(scans_folder, tmp_path / "cache"))
+    assert done.returncode == 0, done.stderr
+    work = tmp_path / "work"
+    [result] = results(work)
+    assert result["cell"] == {
+        "data_size": 24,
+        "image_size": 32,
+        "batch_size": 8,
+        "protocol": "grouped",
+        "seed": 0,
+        "arch": "resnet18",
+    }
+    assert [set(fold) for fold in result["folds"]] == [FOLD_KEYS] * 3
+    for fold in result["folds"]:
+        assert fold["delta_accuracy"] == pytest.approx(fold["train_accuracy"] - fold["val_accuracy"])
+        assert fold["delta_loss"] == pytest.approx(fold["train_loss"] - fold["val_loss"])
+    accuracies = [fold["val_accuracy"] for fold in result["folds"]]
+    assert result["mean"]["val_accuracy"] == pytest.approx(sum(accuracies) / 3)
+    assert result["test"]["classes"] == ["A", "B", "C", "D"]
+    assert [sum(row) for row in result["test"]["confusion_matrix"]] == [2, 2, 2, 2]
+    assert sum(map(sum, result["out_of_fold"]["confusion_matrix"])) == 24
+    [run] = sorted(work.glob("outputs/runs/*"))
+    assert {file.name for file in run.iterdir()} >= {"config.yaml", "environment.txt", "figures", "folds.csv"}
+    with (run / "folds.csv").open() as table:
+        assert {row["fold"] for row in csv.DictReader(table)} == {"0", "1", "2", "test"}
+    for told in ("± sd", "Out of fold", "Test split: ensemble", str(run / "figures"), "mlflow ui"):
+        assert told in done.stdout
+    assert "fold 2 epoch 2/2" in done.stderr
+    check_runs(work, result)
+
+
+def check_runs(work: Path, result: dict[str, Any]) -> None:
+    client = MlflowClient(f"sqlite:///{work}/mlflow.db")
+    cell = client.get_run(result["run_id"])
+    assert cell.info.status == "FINISHED"
+    assert cell.info.run_name == "24 px32 b8"
+    assert cell.data.params["data.image_size"] == "32"
+    assert cell.data.tags["cell.id"] == result["cell_id"]
+    assert cell.data.tags["data.fingerprint"] == result["data_fingerprint"]
+    assert cell.data.metrics["val/accuracy"] == pytest.approx(result["mean"]["val_accuracy"])
+    assert cell.data.metrics["val/accuracy_std"] == pytest.approx(result["std"]["val_accuracy"])
+    assert cell.data.metrics["delta/loss"] == pytest.approx(result["mean"]["delta_loss"])
+    assert cell.data.metrics["test/recall"] == pytest.approx(result["test"]["recall"])
+    top = {file.path for file in client.list_artifacts(cell.info.run_id)}
+    assert top == {"config.yaml", "environment.txt", "figures", "folds.csv", "result.json"}
+    for fold in result["folds"]:
+        run = client.get_run(fold["run_id"])
+        assert run.data.tags["mlflow.parentRunId"] == result["run_id"]
+        assert run.data.metrics["delta/accuracy"] == pytest.approx(fold["delta_accuracy"])
+        for name in ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "val/precision", "val/recall"):
+            assert [metric.step for metric in client.get_metric_history(fold["run_id"], name)][:2] == [1, 2]
+        folders = {file.path for file in client.list_artifacts(fold["run_id"])}
+        assert folders == {"checkpoints", "figures"}
+
+
+def test_same_command_again_trains_nothing_and_says_the_same(
+    command: Command, scans_folder: Path, tmp_path: Path
+) -> None:
+    settings = small(scans_folder, tmp_path / "cache")
+    assert command("train", *settings, "folds=[1]").returncode == 0
+    whole, again = (command("train", *settings) for _ in range(2))
+    assert (whole.returncode, again.returncode) == (0, 0)
+    assert "fold 1 epoch" not in whole.stderr
+    assert "fold 0 epoch 2/2" in whole.stderr
+    assert "epoch" not in again.stderr
+    one, first, second = results(tmp_path / "work")
+    assert first == second
+    assert [fold["fold"] for fold in one["folds"]] == [1]
+    assert one["std"]["val_accuracy"] is None
+    assert one["run_id"] == first["run_id"]
+
+
+def test_published_protocol_keeps_copies_apart(command: Command, tmp_path: Path) -> None:
+    table = tiny_table(packages=12, test_packages=0)
+    table.loc[table["package_id"].isin(["p00", "p04"]), "label"] = "D"
+    scans = write_scans(tmp_path / "scans", table)
+    done = command("train", *small(scans, tmp_path / "cache", "data.protocol=published", "trainer.max_epochs=1"))
+    assert done.returncode == 0, done.stderr
+    [result] = results(tmp_path / "work")
+    assert result["test"] is None
+    assert set(result["folds"][0]) > FOLD_KEYS | {"val_accuracy_with_copies"}
+    [listed] = (tmp_path / "work").glob("outputs/runs/*/folds.csv")
+    with listed.open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 24
+    assert {row["copy"] for row in rows} > {"0"}
+    originals = sum(row["copy"] == "0" for row in rows)
+    assert sum(map(sum, result["out_of_fold"]["confusion_matrix"])) == originals < 24
+
+
+def test_tree_of_class_named_folders(command: Command, tmp_path: Path) -> None:
+    table = tiny_table(test_packages=0)
+    table["path"] = [f"{label}/{Path(path).name}" for label, path in zip(table["label"], table["path"], strict=True)]
+    scans = write_scans(tmp_path / "scans", table, manifest=False)
+    settings = small(scans, tmp_path / "cache", "trainer.max_epochs=1", "folds=[0]")
+    refused = command("train", *settings)
+    assert refused.returncode == 2
+    assert "data.package_pattern" in refused.stderr.splitlines()[-1]
+    done = command("train", *settings, "data.package_pattern='^(p[0-9]+)'")
+    assert done.returncode == 0, done.stderr
+    [result] = results(tmp_path / "work")
+    assert result["cell"]["data_size"] == 24
+
+
+def test_store_that_is_away_ends_no_training(command: Command, scans_folder: Path, tmp_path: Path) -> None:
+    settings = small(scans_folder, tmp_path / "cache", "folds=[0]", "trainer.max_epochs=1")
+    (tmp_path / "blocked").write_text("")
+    uri = f"sqlite:///{tmp_path}/blocked/mlflow.db"
+    away = command("train", *settings, MLFLOW_TRACKING_URI=uri)
+    assert away.returncode == 0, away.stderr
+    assert "Training goes on" in away.stderr
+    [result] = results(tmp_path / "work")
+    assert result["run_id"] is None
+    (tmp_path / "blocked").unlink()
+    other = command("train", *settings, "seed=1", MLFLOW_TRACKING_URI=uri)
+    assert other.returncode == 0, other.stderr
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("csam_lightning")
+    assert experiment is not None
+    found = client.search_runs([experiment.experiment_id], filter_string=f"tags.`cell.id` = '{result['cell_id']}'")
+    assert sorted(run.info.status for run in found) == ["FINISHED", "FINISHED"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["data=folder"], "data.root"),
+        (["data=folder", "data.root=nowhere"], "nowhere"),
+        (["data.colour=red"], "Key 'colour' is not in struct"),
+        (["data=tape"], "Could not find 'data/tape'"),
+        (["data.image_size=big"], "data.image_size: input should be a valid integer"),
+        (["tracking.uri=mlruns"], "tracking.uri: 'mlruns' is no address of an MLflow store"),
+        (["data.size==4"], "data.size"),
+    ],
+)
+def test_bad_configuration_ends_with_one_line_and_status_2(arguments: list[str], line: str, command: Command) -> None:
+    done = command("train", *arguments)
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: ")
+    assert line in last
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_cell_taken_up_after_an_interruption_gives_the_same_numbers(
+    how: signal.Signals, command: Command, scans_folder: Path, tmp_path: Path
+) -> None:
+    settings = small(scans_folder, tmp_path / "cache", "trainer.max_epochs=4", "trainer.processes=1")
+    work = tmp_path / "work"
+    interrupted = subprocess.Popen(
+        [sys.executable, "-m", "csam_lightning.train", *settings],
+        cwd=work,
+        env={**os.environ, "MLFLOW_TRACKING_URI": ""},
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509 - no threads are running here
+    )
+    assert interrupted.stderr is not None
+    for line in interrupted.stderr:
+        if line.startswith("fold 1 epoch 2"):
+            break
+    interrupted.send_signal(how)
+    rest = interrupted.stderr.read()
+    assert interrupted.wait(timeout=60) == (-signal.SIGKILL if how == signal.SIGKILL else 130)
+    if how != signal.SIGKILL:
+        assert "Traceback" not in rest
+        assert rest.splitlines()[-1].startswith("error: interrupted: run the same command again")
+    wait_for_orphans(work)
+    resumed = command("train", *settings)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "fold 0 epoch" not in resumed.stderr
+    assert "fold 1 epoch 1/" not in resumed.stderr
+    shutil.rmtree(work / "outputs" / "cells")
+    assert command("train", *settings).returncode == 0
+    taken_up, undisturbed = results(work)
+    assert timeless(taken_up) == timeless(undisturbed)
+
+
+def heed_interrupts() -> None:
+    """Undo what a shell does to a test run in the background: let Ctrl-C be ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def wait_for_orphans(work: Path) -> None:
+    """Wait until the folds' processes have noticed that the one that watched them is gone."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        alive = [pid for pid in Path("/proc").glob("[0-9]*") if belongs_to(pid, work)]
+        if not alive:
+            return
+        time.sleep(0.2)
+    pytest.fail(f"processes left behind: {alive}")
+
+
+def belongs_to(process: Path, work: Path) -> bool:
+    try:
+        return (process / "cwd").readlink() == work and b"python" in (process / "cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def test_sweep_of_several_cells(command: Command, scans_folder: Path, tmp_path: Path) -> None:
+    settings = small(scans_folder, tmp_path / "cache", "trainer.max_epochs=1", "folds=[0]")
+    done = command("train", *settings, "data.batch_size=4,8", "-m")
+    assert done.returncode == 0, done.stderr
+    found = sorted((tmp_path / "work").glob("outputs/sweeps/*/*/result.json"))
+    assert [json.loads(file.read_text())["cell"]["batch_size"] for file in found] == [4, 8]
+
+
+def test_help_lists_groups_and_settings(command: Command) -> None:
+    done = command("train", "--help")
+    assert done.returncode == 0
+    assert "data: folder, simulated" in done.stdout
+    assert "max_epochs: 20" in done.stdout

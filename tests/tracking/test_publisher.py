@@ -1,0 +1,199 @@
+import json
+import logging
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from csam_lightning.errors import InputError
+from csam_lightning.tracking.publisher import Publisher, publish_pending
+from csam_lightning.tracking.record import CellRecord, DatasetRecord, FoldRecord
+from csam_lightning.tracking.store import open_store, store_uri, without_password
+
+EPOCHS = [
+    {"train/loss": 1.0, "val/loss": 1.2, "seconds": 2.0, "ended": 1_700_000_000.0},
+    {"train/loss": 0.5, "val/loss": 0.9, "seconds": 2.0, "ended": 1_700_000_002.0},
+]
+
+
+def record(folds: list[FoldRecord] | None = None) -> CellRecord:
+    dataset = DatasetRecord("scans", "f00d", "somewhere", {"class A": 3})
+    params = {f"setting{number}": str(number) for number in range(230)}
+    return CellRecord(
+        "840 px100 b8", params, {"cell.id": "abc"}, dataset, folds or [FoldRecord(0, []), FoldRecord(1, [])]
+    )
+
+
+def finished(tmp_path: Path) -> CellRecord:
+    figure, model = tmp_path / "curves.png", tmp_path / "model.ckpt"
+    figure.write_bytes(b"png")
+    model.write_bytes(b"weights")
+    folds = [
+        FoldRecord(number, EPOCHS, {"delta/loss": 0.1 * number}, {model: "checkpoints"}, finished=True)
+        for number in (0, 1)
+    ]
+    return replace(
+        record(folds),
+        metrics={"val/loss": 0.9, "val/loss_std": float("nan")},
+        artifacts={figure: "figures"},
+        finished=True,
+    )
+
+
+@pytest.fixture
+def uri(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/store/mlflow.db"
+
+
+def runs(uri: str) -> dict[str, list[Any]]:
+    client = open_store(uri)
+    experiment = client.get_experiment_by_name("lab")
+    assert experiment is not None
+    found = client.search_runs([experiment.experiment_id])
+    return {
+        "cells": [run for run in found if "mlflow.parentRunId" not in run.data.tags],
+        "folds": sorted(
+            (run for run in found if "mlflow.parentRunId" in run.data.tags), key=lambda run: run.data.tags["fold"]
+        ),
+    }
+
+
+def test_whole_cell_becomes_a_run_with_its_folds_below(uri: str, tmp_path: Path) -> None:
+    publisher = Publisher(tmp_path / "cell", uri=uri, experiment="lab")
+    assert publisher.publish(finished(tmp_path))
+    found = runs(uri)
+    [cell] = found["cells"]
+    assert cell.info.run_name == "840 px100 b8"
+    assert cell.info.status == "FINISHED"
+    assert cell.info.run_id == publisher.run_id
+    assert len(cell.data.params) == 230
+    assert cell.data.metrics == {"val/loss": 0.9}
+    assert cell.data.tags["cell.id"] == "abc"
+    assert cell.inputs.dataset_inputs[0].dataset.digest == "f00d"
+    assert [run.info.run_name for run in found["folds"]] == ["840 px100 b8 · fold 0", "840 px100 b8 · fold 1"]
+    assert {run.data.tags["mlflow.parentRunId"] for run in found["folds"]} == {cell.info.run_id}
+    assert [run.info.run_id for run in found["folds"]] == list(publisher.fold_run_ids.values())
+    client = open_store(uri)
+    history = client.get_metric_history(found["folds"][0].info.run_id, "val/loss")
+    assert [(metric.step, metric.value, metric.timestamp) for metric in history] == [
+        (1, 1.2, 1_700_000_000_000),
+        (2, 0.9, 1_700_000_002_000),
+    ]
+    assert "seconds" not in found["folds"][0].data.metrics
+    assert [file.path for file in client.list_artifacts(cell.info.run_id)] == ["figures"]
+    assert (tmp_path / "store" / "mlartifacts" / cell.info.run_id / "artifacts" / "figures" / "curves.png").is_file()
+
+
+def test_each_thing_is_sent_once_also_by_another_process(uri: str, tmp_path: Path) -> None:
+    folder = tmp_path / "cell"
+    Publisher(folder, uri=uri, experiment="lab").publish(record())
+    half = record([FoldRecord(0, EPOCHS[:1]), FoldRecord(1, [])])
+    Publisher(folder, uri=uri, experiment="lab").publish(half)
+    for _ in range(2):
+        Publisher(folder, uri=uri, experiment="lab").publish(finished(tmp_path))
+    found = runs(uri)
+    assert (len(found["cells"]), len(found["folds"])) == (1, 2)
+    history = open_store(uri).get_metric_history(found["folds"][0].info.run_id, "train/loss")
+    assert [metric.step for metric in history] == [1, 2]
+
+
+def test_interrupted_runs_are_shown_as_killed_and_running_when_taken_up(uri: str, tmp_path: Path) -> None:
+    folder = tmp_path / "cell"
+    publisher = Publisher(folder, uri=uri, experiment="lab")
+    one_done = record([replace(finished(tmp_path).folds[0], artifacts={}), FoldRecord(1, EPOCHS[:1])])
+    publisher.publish(one_done)
+    publisher.end(one_done, "KILLED")
+    found = runs(uri)
+    assert [run.info.status for run in found["cells"] + found["folds"]] == ["KILLED", "FINISHED", "KILLED"]
+    Publisher(folder, uri=uri, experiment="lab").reopen()
+    found = runs(uri)
+    assert [run.info.status for run in found["cells"] + found["folds"]] == ["RUNNING", "FINISHED", "RUNNING"]
+
+
+def test_run_that_the_user_deleted_is_made_anew(uri: str, tmp_path: Path) -> None:
+    first = Publisher(tmp_path / "cell", uri=uri, experiment="lab")
+    first.publish(finished(tmp_path))
+    open_store(uri).delete_run(str(first.run_id))
+    again = Publisher(tmp_path / "cell", uri=uri, experiment="lab")
+    assert again.publish(finished(tmp_path))
+    assert again.run_id != first.run_id
+    assert [run.info.run_id for run in runs(uri)["cells"]] == [again.run_id]
+
+
+def test_experiment_that_the_user_deleted_is_restored(uri: str, tmp_path: Path) -> None:
+    Publisher(tmp_path / "one", uri=uri, experiment="lab").publish(record())
+    client = open_store(uri)
+    experiment = client.get_experiment_by_name("lab")
+    assert experiment is not None
+    client.delete_experiment(experiment.experiment_id)
+    assert Publisher(tmp_path / "two", uri=uri, experiment="lab").publish(record())
+
+
+def test_store_that_is_away_stops_nothing_and_gets_everything_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    blocked = tmp_path / "store"
+    blocked.write_text("a file where the store's folder should be")
+    uri = f"sqlite:///{blocked}/mlflow.db"
+    publisher = Publisher(tmp_path / "cells" / "abc", uri=uri, experiment="lab")
+    with caplog.at_level(logging.WARNING):
+        assert not publisher.publish(record())
+        assert not publisher.publish(finished(tmp_path))
+    [warning] = [entry.getMessage() for entry in caplog.records]
+    assert "Training goes on; results are kept in" in warning
+    assert publisher.run_id is None
+    blocked.unlink()
+    publish_pending(tmp_path / "cells", uri=uri)
+    assert [run.info.status for run in runs(uri)["cells"]] == ["FINISHED"]
+    assert runs(uri)["folds"][0].data.metrics["val/loss"] == 0.9
+    assert not list((tmp_path / "cells").glob("*/tracking/*.pending.json"))
+
+
+def test_after_a_failure_an_impatient_publisher_does_not_ask_again_at_once(tmp_path: Path) -> None:
+    publisher = Publisher(tmp_path / "cell", uri="http://127.0.0.1:9", experiment="lab")
+    assert not publisher.publish(record())
+    began = time.monotonic()
+    assert not publisher.publish(record(), patient=False)
+    assert time.monotonic() - began < 0.1
+
+
+def test_record_survives_json(tmp_path: Path) -> None:
+    made = replace(finished(tmp_path), metrics={"val/loss": 1.0})
+    assert CellRecord.from_json(json.loads(json.dumps(made.to_json()))) == made
+
+
+def test_relative_store_is_one_place_wherever_it_is_used_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert store_uri(None) == f"sqlite:///{tmp_path}/mlflow.db"
+    assert store_uri("sqlite:///deep/my.db") == f"sqlite:///{tmp_path}/deep/my.db"
+    assert store_uri("http://127.0.0.1:5000") == "http://127.0.0.1:5000"
+
+
+@pytest.mark.parametrize("uri", ["mlruns", "file:///tmp/mlruns", "ftp://host", "/abs/mlruns"])
+def test_address_of_no_store_is_an_error(uri: str) -> None:
+    with pytest.raises(InputError, match=r"tracking.uri: '.*' is no address of an MLflow store; give a server \(http"):
+        store_uri(uri)
+
+
+def test_password_is_not_shown() -> None:
+    assert without_password("postgresql+psycopg2://me:secret@db:5432/ml") == "postgresql+psycopg2://db:5432/ml"
+    assert without_password("sqlite:////tmp/a@b.db") == "sqlite:////tmp/a@b.db"
+
+
+def test_processes_that_start_at_once_share_one_new_store(uri: str) -> None:
+    script = (
+        "import sys; from pathlib import Path; from csam_lightning.tracking.store import open_store, experiment_id\n"
+        "print(experiment_id(open_store(sys.argv[1]), sys.argv[1], 'lab'))"
+    )
+    started = [
+        subprocess.Popen([sys.executable, "-c", script, uri], stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    ids = {process.communicate(timeout=120)[0].strip() for process in started}
+    assert len(ids) == 1
+    assert all(process.returncode == 0 for process in started)
+    assert isinstance(open_store(uri), MlflowClient)

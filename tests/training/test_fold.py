@@ -1,0 +1,120 @@
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics
+
+from csam_lightning.config import Select
+from csam_lightning.training.fold import cross_entropy, train_fold
+from csam_lightning.training.job import FoldFolder, FoldJob, FoldOutcome, FoldPredictions
+
+MakeJob = Callable[..., FoldJob]
+
+
+class Killed(BaseException):
+    """Stands for a process that ends where it is."""
+
+
+def train(job: FoldJob, *, kill_after: int | None = None) -> FoldFolder:
+    def tell(event: Any) -> None:
+        if event.epoch == kill_after:
+            raise Killed
+
+    if kill_after is None:
+        train_fold(job, tell)
+    else:
+        with pytest.raises(Killed):
+            train_fold(job, tell)
+    return FoldFolder(job.folder)
+
+
+def numbers(folder: FoldFolder) -> tuple[Any, ...]:
+    """All that a fold leaves, but for times."""
+    predictions = FoldPredictions.read(folder.predictions)
+    state = torch.load(folder.model, weights_only=True)["state_dict"]
+    history = [{name: value for name, value in past.items() if "/" in name} for past in folder.read_history()]
+    outcome = dataclasses.replace(FoldOutcome.read(folder.outcome), seconds=0)
+    arrays = [predictions.validation, predictions.test, *(value.numpy() for value in state.values())]
+    return history, outcome, [array.tobytes() for array in arrays]
+
+
+def test_finished_fold_leaves_its_files_and_nothing_else(job: MakeJob) -> None:
+    folder = train(job())
+    assert folder.finished
+    names = {file.name for file in folder.path.iterdir()}
+    assert names == {"model.ckpt", "history.json", "predictions.npz", "outcome.json"}
+    assert len(folder.read_history()) == 3
+    predictions = FoldPredictions.read(folder.predictions)
+    assert predictions.validation.shape == (6, 3)
+    assert predictions.test.shape == (4, 3)
+    np.testing.assert_allclose(predictions.validation.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_outcome_agrees_with_the_last_epoch_and_scikit_learn(job: MakeJob) -> None:
+    made = job()
+    folder = train(made)
+    outcome, last = FoldOutcome.read(folder.outcome), folder.read_history()[-1]
+    probabilities = FoldPredictions.read(folder.predictions).validation
+    codes = made.codes[18:24]
+    assert outcome.val_loss == pytest.approx(metrics.log_loss(codes, probabilities.astype(float), labels=[0, 1, 2]))
+    assert last["val/loss"] == pytest.approx(outcome.val_loss, rel=1e-4)
+    assert last["val/accuracy"] == pytest.approx((probabilities.argmax(axis=1) == codes).mean())
+    assert outcome.images == 3 * 18
+
+
+def test_equal_jobs_give_equal_bits(job: MakeJob) -> None:
+    assert numbers(train(job("one"))) == numbers(train(job("two")))
+
+
+def test_other_seeds_and_folds_give_other_numbers(job: MakeJob) -> None:
+    first = numbers(train(job("one")))
+    assert first != numbers(train(job("two", seed=1)))
+    assert first != numbers(train(job("three", number=1)))
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+@pytest.mark.parametrize("select", list(Select))
+def test_fold_taken_up_after_a_kill_gives_the_bits_of_an_undisturbed_one(
+    job: MakeJob, epoch: int, select: Select
+) -> None:
+    whole = numbers(train(job("whole", trainer={"select": select})))
+    broken = job("broken", trainer={"select": select})
+    folder = train(broken, kill_after=epoch)
+    assert not folder.finished
+    assert len(folder.read_history()) == epoch
+    (folder.path / ".resume-halfwritten.ckpt").write_bytes(b"half")
+    assert numbers(train(broken)) == whole
+    assert not list(folder.path.glob(".*"))
+
+
+def test_best_epoch_is_the_one_with_the_least_validation_loss(job: MakeJob) -> None:
+    folder = train(job(trainer={"select": Select.best, "learning_rate": 0.02, "max_epochs": 5}))
+    losses = [past["val/loss"] for past in folder.read_history()]
+    outcome = FoldOutcome.read(folder.outcome)
+    assert outcome.epoch == int(np.argmin(losses)) + 1
+    assert outcome.val_loss == pytest.approx(min(losses), rel=1e-4)
+
+
+def test_checkpoint_loads_without_pickle_and_says_how_to_rebuild_the_network(job: MakeJob) -> None:
+    loaded = torch.load(train(job()).model, weights_only=True)
+    assert loaded["hyper_parameters"]["arch"] == "resnet18"
+    assert loaded["hyper_parameters"]["num_classes"] == 3
+    assert loaded["hyper_parameters"]["epoch"] == 3
+
+
+def test_bf16_trains_too(job: MakeJob) -> None:
+    assert train(job(trainer={"precision": "bf16-mixed", "max_epochs": 1})).finished
+
+
+def test_cross_entropy_equals_the_closed_form() -> None:
+    predicted = np.array([[0.5, 0.5], [0.2, 0.8], [1.0, 0.0]], dtype=np.float32)
+    expected = -(np.log(0.5) + np.log(0.8) + np.log(np.finfo(np.float32).tiny)) / 3
+    assert cross_entropy(predicted, np.array([0, 1, 1])) == pytest.approx(expected)
+
+
+def test_fold_without_a_test_split_predicts_none(job: MakeJob) -> None:
+    folder = train(job(test_rows=np.array([], dtype=np.int64), trainer={"max_epochs": 1}))
+    assert FoldPredictions.read(folder.predictions).test.shape == (0, 3)
