@@ -12,11 +12,11 @@ help: ## Print this list
 
 setup: $(STAMP) ## Build the environment in .venv (about 4 minutes, 7 GB)
 
-# The stamp is written last: an interrupted installation is started anew.
+# The stamp is written last, and an environment without it is one that was interrupted: it is built anew.
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info < (3, 14); ok or sys.exit(f"error: Python {sys.version.split()[0]}: 3.11, 3.12 or 3.13 is needed; make PYTHON=python3.11 chooses one")'
+	@test -e $(STAMP) || { rm -rf .venv; $(PYTHON) -m venv .venv; }
 	@rm -f $(STAMP)
-	@test -x $(BIN)/pip || { rm -rf .venv; $(PYTHON) -m venv .venv; }
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $(STAMP)
 
@@ -44,7 +44,7 @@ bench: $(STAMP) ## Measure training speed and memory on this machine
 	$(BIN)/python -m benchmarks.training
 
 ui: $(STAMP) ## Open the MLflow UI on http://127.0.0.1:5000
-	$(BIN)/mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///mlflow.db
+	$(BIN)/mlflow ui --host 127.0.0.1 --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}
 
 clean: ## Remove the environment and all caches, not your results (outputs/, mlflow.db, mlartifacts/)
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -12,9 +12,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
-from csam_lightning.errors import InputError
+from csam_lightning.errors import InputError, RunFailedError
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+NOISE = ("object_type=", "reference_type=", "provider=", "Config search path", "See https", "To append")
+"""Beginnings of lines in Hydra's messages that say nothing to a user."""
 
 Config = TypeVar("Config")
 
@@ -34,6 +37,8 @@ def run(task: Callable[[DictConfig], None], config_name: str) -> NoReturn:
         _leave(str(error), BAD_INPUT)
     except (HydraException, OmegaConfBaseException) as error:
         _leave(f"configuration: {_one_line(error)}; python -m csam_lightning.{config_name} --help lists the settings")
+    except RunFailedError as error:
+        _leave(str(error), FAILED)
     except KeyboardInterrupt:
         _leave("interrupted: run the same command again to go on from here", INTERRUPTED)
     sys.exit(DONE)
@@ -61,7 +66,7 @@ def _one_line(error: BaseException) -> str:
     while causes[-1].__cause__ is not None:
         causes.append(causes[-1].__cause__)
     lines = [line.strip() for cause in causes for line in str(cause).splitlines()]
-    told = dict.fromkeys(line for line in lines if line and not line.startswith(("object_type=", "reference_type=")))
+    told = dict.fromkeys(line for line in lines if line and not line.startswith(NOISE))
     return "; ".join(told)
 
 

@@ -1,6 +1,10 @@
 """Errors whose cure is in the user's hands."""
 
 
+class RunFailedError(RuntimeError):
+    """A run failed for no fault of the user's: ends a command with exit status 1."""
+
+
 class InputError(Exception):
     """Bad input or a bad setting: ends a command with exit status 2 and one line, without a traceback.
 

@@ -1,16 +1,19 @@
 """``python -m csam_lightning.train``: cross-validate one cell, or many with ``-m``."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from csam_lightning.cell_run import run_cell
 from csam_lightning.cli import run, typed
 from csam_lightning.config import TrainConfig, check_values
 from csam_lightning.display import print_result
+from csam_lightning.errors import InputError
 from csam_lightning.evaluation.cell import prepare_cell
 from csam_lightning.files import written_atomically
 from csam_lightning.tracking.publisher import Publisher, publish_pending
@@ -18,11 +21,20 @@ from csam_lightning.tracking.store import store_uri, without_password
 
 
 def train(composed: DictConfig) -> None:
-    """Run the cell that ``composed`` describes and show what came out."""
+    """Run the cell that ``composed`` describes and show what came out; bad input leaves no folder behind."""
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    try:
+        _train(composed, folder)
+    except (InputError, OmegaConfBaseException):
+        with suppress(OSError):  # the folder is not empty, or not made yet
+            folder.rmdir()
+        raise
+
+
+def _train(composed: DictConfig, folder: Path) -> None:
     config = typed(composed, TrainConfig)
     check_values(config)
     uri = store_uri(config.tracking.uri)
-    folder = Path(HydraConfig.get().runtime.output_dir)
     cell = prepare_cell(config)
     publish_pending(cell.folder.parent, uri=uri)
     OmegaConf.update(composed, "tracking.uri", without_password(uri))

@@ -187,13 +187,16 @@ def test_store_that_is_away_ends_no_training(command: Command, scans_folder: Pat
         (["data.size==4"], "data.size"),
     ],
 )
-def test_bad_configuration_ends_with_one_line_and_status_2(arguments: list[str], line: str, command: Command) -> None:
+def test_bad_configuration_ends_with_one_line_and_status_2(
+    arguments: list[str], line: str, command: Command, tmp_path: Path
+) -> None:
     done = command("train", *arguments)
     assert done.returncode == 2
     last = done.stderr.splitlines()[-1]
     assert last.startswith("error: ")
     assert line in last
     assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("work/outputs/runs/*"))
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

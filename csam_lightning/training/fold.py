@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import lightning as L
 import numpy as np
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from csam_lightning.data.augment import Augmentation, AugmentationPlan
 from csam_lightning.data.datamodule import EVALUATION_BATCH, FoldDataModule, LabelledScans
 from csam_lightning.data.folds import Images
+from csam_lightning.errors import InputError
 from csam_lightning.files import written_atomically
 from csam_lightning.model.classifier import ScanClassifier
 from csam_lightning.training.callbacks import EpochKeeper
@@ -87,22 +89,33 @@ def _build(job: FoldJob, scans: LabelledScans) -> ScanClassifier:
 
 def _fit(job: FoldJob, classifier: ScanClassifier, data: FoldDataModule, keeper: EpochKeeper) -> torch.device:
     """Train what is left to train and return the device it ran on."""
-    trainer = L.Trainer(
-        max_epochs=job.trainer.max_epochs,
-        accelerator=job.trainer.accelerator,
-        devices=1,
-        precision=job.trainer.precision,  # type: ignore[arg-type]  # checked by check_values
-        callbacks=[keeper],
-        logger=False,
-        deterministic=True,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        default_root_dir=job.folder,
-    )
+    trainer = _trainer(job, keeper)
     resume = FoldFolder(job.folder).resume
     trainer.fit(classifier, data, ckpt_path=resume if resume.is_file() else None, weights_only=True)
     return trainer.strategy.root_device
+
+
+def _trainer(job: FoldJob, keeper: EpochKeeper) -> L.Trainer:
+    try:
+        return L.Trainer(
+            max_epochs=job.trainer.max_epochs,
+            accelerator=job.trainer.accelerator,
+            devices=1,
+            precision=job.trainer.precision,  # type: ignore[arg-type]  # checked by check_values
+            callbacks=[keeper],
+            logger=False,
+            deterministic="warn",
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            default_root_dir=job.folder,
+        )
+    except (MisconfigurationException, ValueError, ImportError) as error:
+        raise InputError(
+            next(iter(str(error).splitlines()), type(error).__name__),
+            where=f"trainer.accelerator={job.trainer.accelerator}",
+            mend="give auto, cpu, or the kind of accelerator that this machine has",
+        ) from error
 
 
 def _select(classifier: ScanClassifier, folder: FoldFolder, *, epochs: int) -> int:

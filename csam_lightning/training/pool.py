@@ -13,14 +13,14 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Self
 
-from csam_lightning.errors import InputError
+from csam_lightning.errors import InputError, RunFailedError
 from csam_lightning.training.events import Event, FoldEnded, FoldFailed
 from csam_lightning.training.job import FoldJob
 
 POLL_SECONDS = 0.2
 
 
-class FoldsFailedError(RuntimeError):
+class FoldsFailedError(RunFailedError):
     """At least one fold failed; the others are finished."""
 
 

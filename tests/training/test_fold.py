@@ -8,6 +8,7 @@ import torch
 from sklearn import metrics
 
 from csam_lightning.config import Select
+from csam_lightning.errors import InputError
 from csam_lightning.training.fold import cross_entropy, train_fold
 from csam_lightning.training.job import FoldFolder, FoldJob, FoldOutcome, FoldPredictions
 
@@ -107,6 +108,12 @@ def test_checkpoint_loads_without_pickle_and_says_how_to_rebuild_the_network(job
 
 def test_bf16_trains_too(job: MakeJob) -> None:
     assert train(job(trainer={"precision": "bf16-mixed", "max_epochs": 1})).finished
+
+
+@pytest.mark.parametrize("accelerator", ["tpu", "abacus"])
+def test_accelerator_that_is_not_there_is_an_error(job: MakeJob, accelerator: str) -> None:
+    with pytest.raises(InputError, match=rf"^trainer.accelerator={accelerator}: .*; give auto, cpu, or the kind of"):
+        train(job(trainer={"accelerator": accelerator}))
 
 
 def test_cross_entropy_equals_the_closed_form() -> None:
