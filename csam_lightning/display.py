@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from csam_lightning.progress import bar, console
@@ -119,7 +120,7 @@ def _fold_table(result: "CellResult") -> Table:
 def _confusion_table(scores: "Scores", classes: Sequence[str]) -> Table:
     table = Table("actual \\ predicted")
     for name in classes:
-        table.add_column(name, justify="right")
+        table.add_column(escape(name), justify="right")
     for name, row in zip(classes, scores.confusion_matrix, strict=True):
-        table.add_row(name, *(str(count) for count in row))
+        table.add_row(escape(name), *(str(count) for count in row))
     return table

@@ -1,0 +1,69 @@
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+from omegaconf import OmegaConf
+
+from csam_lightning.cli import typed
+from csam_lightning.errors import InputError
+
+SCRIPT = """
+from csam_lightning.cli import run
+from csam_lightning.errors import InputError, RunFailedError
+def task(config):
+    {body}
+run(task, "check")
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "last"),
+    [
+        ("pass", 0, None),
+        ("raise InputError('is odd', where='row 3', mend='even it')", 2, "error: row 3: is odd; even it"),
+        ("raise RunFailedError('fold 1: out of memory')", 1, "error: fold 1: out of memory"),
+        ("raise KeyboardInterrupt", 130, "error: interrupted: run the same command again to go on from here"),
+        ("raise ValueError('a bug')", 1, "ValueError: a bug"),
+    ],
+)
+def test_exit_status_and_last_line(body: str, status: int, last: str | None) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(body=body), "data.root=."],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == status
+    assert (done.stderr.splitlines() or [None])[-1] == last
+    assert ("Traceback" in done.stderr) == ("ValueError" in body)
+
+
+@dataclass(frozen=True)
+class Inner:
+    number: int
+
+
+@dataclass(frozen=True)
+class Outer:
+    inner: Inner
+    text: str | None
+
+
+def test_configuration_becomes_its_dataclass() -> None:
+    assert typed(OmegaConf.create({"inner": {"number": 3}, "text": None}), Outer) == Outer(Inner(3), None)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"inner": {"number": "x"}, "text": None}, "inner.number: input should be a valid integer"),
+        ({"inner": {"number": 1}, "text": [1]}, "text: input should be a valid string, not [1]"),
+        ({"inner": {}, "text": None}, "inner.number: field required"),
+    ],
+)
+def test_configuration_of_the_wrong_type_is_an_error(values: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        typed(OmegaConf.create(values), Outer)
+    assert str(caught.value).startswith(message)

@@ -1,0 +1,89 @@
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from csam_lightning import display, progress
+from csam_lightning.display import fold_progress, print_result
+from csam_lightning.evaluation.metrics import score
+from csam_lightning.evaluation.result import CellResult, FoldResult
+from csam_lightning.progress import track
+from csam_lightning.training.events import EpochEnded, FoldFailed
+
+METRICS = {"train/loss": 0.5, "train/accuracy": 0.8, "val/loss": 0.7, "val/accuracy": 0.75, "seconds": 2.0}
+
+
+@pytest.fixture(params=[True, False], ids=["terminal", "pipe"])
+def shown(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[bool, io.StringIO]:
+    """What progress writes, on a terminal and without one."""
+    text = io.StringIO()
+
+    def console() -> Console:
+        return Console(file=text, force_terminal=request.param, width=120, highlight=False)
+
+    monkeypatch.setattr(display, "console", console)
+    monkeypatch.setattr(progress, "console", console)
+    return request.param, text
+
+
+def test_folds_show_bars_on_a_terminal_and_lines_elsewhere(shown: tuple[bool, io.StringIO]) -> None:
+    terminal, text = shown
+    with fold_progress("840 px100 b8", epochs=5, done={0: 2, 1: 0}) as show:
+        show(None)
+        show(EpochEnded(0, 3, METRICS))
+        show(FoldFailed(1, "no [memory] left"))
+    if terminal:
+        assert "fold 0: val accuracy 0.750" in text.getvalue()
+        assert "3/10" in text.getvalue()
+        assert "fold 1: failed" in text.getvalue()
+    else:
+        assert text.getvalue().splitlines() == [
+            "fold 0 epoch 3/5: train loss 0.500, accuracy 0.800; val loss 0.700, accuracy 0.750; 2.0 s",
+            "fold 1 failed: no [memory] left",
+        ]
+
+
+def test_track_yields_all_and_shows_how_many(shown: tuple[bool, io.StringIO]) -> None:
+    terminal, text = shown
+    assert list(track(range(25), description="decoding", total=25)) == list(range(25))
+    if terminal:
+        assert "25/25" in text.getvalue()
+    else:
+        lines = text.getvalue().splitlines()
+        assert lines[0] == "decoding: 2 of 25"
+        assert lines[-1] == "decoding: 25 of 25"
+        assert len(lines) <= 12
+
+
+def result(folds: int) -> CellResult:
+    names = ("train_accuracy", "val_accuracy", "train_loss", "val_loss", "val_precision", "val_recall")
+    scores = score(np.array([0, 1, 1]), np.eye(2, dtype=np.float32)[[0, 1, 0]])
+    made = [
+        FoldResult(
+            number,
+            {**dict.fromkeys(names, 0.5 + 0.1 * number), "delta_accuracy": 0.0, "delta_loss": 0.0},
+            [],
+            scores,
+            scores,
+        )
+        for number in range(folds)
+    ]
+    return CellResult(made, scores, scores, 10.0, 100)
+
+
+def test_result_shows_mean_and_spread_and_what_was_confused(capsys: pytest.CaptureFixture[str]) -> None:
+    print_result("840 px100 b8", result(3), ["sound [ok]", "bad"])
+    text = capsys.readouterr().out
+    rows = [line.replace("│", " ").split() for line in text.splitlines()]
+    assert ["mean", "0.600", "0.600", "0.000", "0.600", "0.600", "0.000", "0.600", "0.600"] in rows
+    assert ["±", "sd", "0.100", "0.100", "0.000", "0.100", "0.100", "0.000", "0.100", "0.100"] in rows
+    assert ["bad", "1", "1"] in rows
+    assert "sound [ok]" in text
+    assert "ensemble of the folds" in text
+
+
+def test_single_fold_has_no_spread() -> None:
+    assert all(np.isnan(value) for value in result(1).std.values())
+    assert result(3).std["val_loss"] == pytest.approx(0.1)
+    assert result(3).single_test == pytest.approx({"accuracy": 2 / 3, "precision": 0.75, "recall": 0.75})
