@@ -36,7 +36,8 @@ def test_exit_status_and_last_line(body: str, status: int, last: str | None) -> 
         check=False,
     )
     assert done.returncode == status
-    assert (done.stderr.splitlines() or [None])[-1] == last
+    lines = done.stderr.splitlines()
+    assert (lines[-1] if lines else None) == last
     assert ("Traceback" in done.stderr) == ("ValueError" in body)
 
 

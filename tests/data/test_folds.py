@@ -26,7 +26,7 @@ def labelled_packages(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, int]:
 
 
 @given(labelled_packages(), st.integers(0, 1000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_split_keeps_packages_whole_and_gives_every_class_to_every_fold(
     drawn: tuple[np.ndarray, np.ndarray, int], seed: int
 ) -> None:
@@ -59,7 +59,7 @@ def test_split_that_cannot_be_made_is_an_error() -> None:
     total=st.integers(5, 120),
     seed=st.integers(0, 1000),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_balance_gives_equal_counts_that_add_up(counts: list[int], total: int, seed: int) -> None:
     labels = np.repeat([f"class{code}" for code in range(len(counts))], counts)
     rows = np.arange(len(labels))

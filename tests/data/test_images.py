@@ -266,7 +266,7 @@ def broken(draw: st.DrawFn) -> bytes:
     return bytes(data[: draw(st.integers(1, len(data)))])
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(data=broken())
 def test_no_bytes_raise_anything_but_an_input_error(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "broken"
@@ -287,7 +287,7 @@ def test_no_bytes_raise_anything_but_an_input_error(tmp_path_factory: pytest.Tem
 
 
 @given(height=st.integers(8, 90), width=st.integers(8, 90), side=st.integers(8, 60), grey=st.integers(0, 255))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_a_flat_image_stays_flat(height: int, width: int, side: int, grey: int) -> None:
     resized = resize_grey(np.full((height, width), grey, dtype=np.uint8), side)
     assert resized.shape == (side, side)

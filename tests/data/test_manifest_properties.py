@@ -86,7 +86,7 @@ WRITINGS = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(rows=tables(), writing=WRITINGS)
 def test_ways_of_writing_a_table_change_nothing(root: Path, rows: list[dict[str, str]], writing: Writing) -> None:
     (root / "manifest.csv").write_bytes(writing.of(rows))
@@ -102,7 +102,7 @@ def _normal(row: dict[str, str]) -> dict[str, str]:
     return {name: unicodedata.normalize("NFC", row[name]) for name in ("label", "package_id")}
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(data=st.binary(max_size=200) | st.text(max_size=200).map(lambda text: ("path,label\n" + text).encode()))
 @pytest.mark.parametrize("name", ["manifest.csv", "manifest.parquet"])
 def test_no_bytes_bring_the_reading_down(name: str, data: bytes) -> None:

@@ -31,7 +31,7 @@ def test_class_never_predicted_has_no_precision() -> None:
 
 
 @given(st.integers(1, 40).flatmap(lambda n: st.tuples(*(arrays(np.int64, n, elements=st.integers(0, 3)),) * 2)))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_scores_equal_what_the_confusion_matrix_says(drawn: tuple[np.ndarray, np.ndarray]) -> None:
     codes, predicted = drawn
     scores = score(codes, np.eye(4, dtype=np.float32)[predicted])

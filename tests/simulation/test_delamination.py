@@ -59,7 +59,7 @@ def test_delamination_grows_and_stays_on_its_metal(shipped: SimulationConfig, me
 
 
 @given(seed=st.integers(0, 2**31), number=st.integers(0, 500))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_shares_never_fall(small: SimulationConfig, seed: int, number: int) -> None:
     config = replace(small, seed=seed, read_outs=[0, 50, 130, 300, 500])
     history = make_specimen(config, PackageId("NiPdAu", number, test=True)).history

@@ -14,7 +14,7 @@ from csam_lightning.simulation.package import PackageId, die_pad_outline, draw_l
 
 
 @given(seed=st.integers(0, 2**31))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_every_lead_frame_fits_its_body(shipped: SimulationConfig, seed: int) -> None:
     layout = draw_layout(replace(shipped, seed=seed), "lot")
     frame = rasterise(layout, shipped.image_px, shipped.pixel_um)
