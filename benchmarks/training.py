@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from csam_lightning.config import AugmentConfig, ModelConfig, Select, TrainerConfig, When
+from csam_lightning.config import Arch, AugmentConfig, ModelConfig, Select, TrainerConfig, When
 from csam_lightning.data.folds import Fold, Images
 from csam_lightning.model.resnet import build_resnet
 from csam_lightning.progress import track
@@ -84,7 +84,7 @@ def product(side: int, batch: int, images: int) -> float:
             batch_size=batch,
             seed=0,
             augment=AugmentConfig(rotation_degrees=180, contrast=0.2, when=When.epoch),
-            model=ModelConfig("resnet18", None),
+            model=ModelConfig(Arch.resnet18, None),
             trainer=TrainerConfig(2, 1e-3, 0.05, 1, Select.last, "cpu", "32-true", 1, 1),
         )
         train_fold(job, lambda _: None)

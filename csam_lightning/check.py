@@ -8,11 +8,12 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from csam_lightning.cli import run, typed
-from csam_lightning.config import DataConfig
+from csam_lightning.config import MAX_SEED, DataConfig, check_data_values
+from csam_lightning.data.folds import make_folds
 from csam_lightning.data.inspection import inspect_images
 from csam_lightning.data.manifest import Manifest, read_manifest
 from csam_lightning.data.problems import Problem, errors_in, warnings_in
-from csam_lightning.data.selection import check_classes
+from csam_lightning.data.selection import check_classes, choose_scans
 from csam_lightning.data.summary import summary, training_scans
 from csam_lightning.errors import InputError
 
@@ -30,9 +31,14 @@ def main(config: DictConfig) -> None:
     """Print all findings and what the data set holds, on stdout.
 
     Raises:
-        InputError: There are errors.
+        InputError: A setting makes no sense, or there are errors.
     """
     settings = typed(config, CheckConfig)
+    check_data_values(settings.data)
+    if not 0 <= settings.seed <= MAX_SEED:
+        raise InputError(
+            f"{settings.seed} makes no sense here", where="seed", mend=f"give a whole number from 0 to {MAX_SEED}"
+        )
     root = _root(settings)
     manifest, problems = read_manifest(
         root,
@@ -45,6 +51,8 @@ def main(config: DictConfig) -> None:
         facts, found = inspect_images(manifest)
         problems = sorted(problems + found, key=lambda problem: problem.row)
         problems += _size_problems(manifest, settings)
+        if not errors_in(problems):
+            problems += _split_problems(manifest, settings)
         data = settings.data
         lines = list(summary(manifest, facts, protocol=data.protocol.value, num_folds=data.num_folds))
     errors, warnings = errors_in(problems), warnings_in(problems)
@@ -84,6 +92,29 @@ def _size_problems(manifest: Manifest, settings: CheckConfig) -> Iterator[Proble
     except InputError as error:
         errors = [error]
     yield from map(Problem.of, errors)
+
+
+def _split_problems(manifest: Manifest, settings: CheckConfig) -> Iterator[Problem]:
+    """Yield what keeps the packages from being split into folds.
+
+    Only packages of several labels can do that once every class has enough packages, so only then is the split made:
+    it loads scikit-learn, which takes a second.
+    """
+    table, data = training_scans(manifest), settings.data
+    chosen = table.iloc[choose_scans(table, data.size, seed=settings.seed)]
+    if data.protocol == "published" or chosen.groupby("package_id")["label"].nunique().max() == 1:
+        return
+    try:
+        make_folds(
+            table,
+            classes=manifest.classes,
+            size=data.size,
+            protocol=data.protocol.value,
+            num_folds=data.num_folds,
+            seed=settings.seed,
+        )
+    except InputError as error:
+        yield Problem.of(error)
 
 
 if __name__ == "__main__":

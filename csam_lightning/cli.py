@@ -39,6 +39,10 @@ def run(task: Callable[[DictConfig], None], config_name: str) -> NoReturn:
         _leave(f"configuration: {_one_line(error)}; python -m csam_lightning.{config_name} --help lists the settings")
     except RunFailedError as error:
         _leave(str(error), FAILED)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _leave(f"{error.filename}: {error.strerror}; free space, change its permissions or name another folder")
     except KeyboardInterrupt:
         _leave("interrupted: run the same command again to go on from here", INTERRUPTED)
     sys.exit(DONE)

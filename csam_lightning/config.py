@@ -7,12 +7,14 @@ is turned into these classes by :func:`csam_lightning.cli.typed`, which refuses 
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 
 from csam_lightning.errors import InputError
 from csam_lightning.simulation.config import SimulationConfig
 
 PRECISIONS = ("32-true", "bf16-mixed")
 HALF_TURN = 180.0
+MAX_SEED = 2**31 - 1  # what scikit-learn takes, with room for further tries of a split
 
 
 class DataKind(StrEnum):
@@ -34,6 +36,15 @@ class When(StrEnum):
 
     epoch = "epoch"
     once = "once"
+
+
+class Arch(StrEnum):
+    """Networks; see :data:`csam_lightning.model.resnet.ARCHITECTURES`."""
+
+    resnet18 = "resnet18"
+    resnet34 = "resnet34"
+    resnet50 = "resnet50"
+    resnet101 = "resnet101"
 
 
 class Select(StrEnum):
@@ -72,7 +83,7 @@ class AugmentConfig:
 class ModelConfig:
     """``conf/model``: the network and its initial weights."""
 
-    arch: str
+    arch: Arch
     weights: str | None
 
 
@@ -120,30 +131,44 @@ def check_values(config: TrainConfig) -> None:
     Raises:
         InputError: The first one that does not.
     """
-    data, trainer = config.data, config.trainer
-    for setting, value, least in (
-        ("data.image_size", data.image_size, 32),
-        ("data.batch_size", data.batch_size, 2),
-        ("data.num_folds", data.num_folds, 2),
-        ("trainer.max_epochs", trainer.max_epochs, 1),
-        ("trainer.threads_per_fold", trainer.threads_per_fold, 1),
-        ("trainer.processes", trainer.processes or 1, 1),
-        ("seed", config.seed, 0),
-    ):
-        _require(value >= least, setting, value, f"a whole number from {least}")
-    _require(trainer.learning_rate > 0, "trainer.learning_rate", trainer.learning_rate, "a number above 0")
-    _require(trainer.weight_decay >= 0, "trainer.weight_decay", trainer.weight_decay, "a number from 0")
-    _require(trainer.warmup_epochs >= 0, "trainer.warmup_epochs", trainer.warmup_epochs, "a number from 0")
+    check_data_values(config.data)
+    trainer = config.trainer
+    _at_least(1, "trainer.max_epochs", trainer.max_epochs)
+    _at_least(1, "trainer.threads_per_fold", trainer.threads_per_fold)
+    if trainer.processes is not None:
+        _at_least(1, "trainer.processes", trainer.processes)
+    _require(0 <= config.seed <= MAX_SEED, "seed", config.seed, f"a whole number from 0 to {MAX_SEED}")
+    rate, decay, warmup = trainer.learning_rate, trainer.weight_decay, trainer.warmup_epochs
+    _require(0 < rate < inf, "trainer.learning_rate", rate, "a number above 0")
+    _require(0 <= decay < inf, "trainer.weight_decay", decay, "a number from 0")
+    _require(0 <= warmup < inf, "trainer.warmup_epochs", warmup, "a number from 0")
     _require(trainer.precision in PRECISIONS, "trainer.precision", trainer.precision, " or ".join(PRECISIONS))
-    degrees = config.augment.rotation_degrees
+    degrees, contrast = config.augment.rotation_degrees, config.augment.contrast
     _require(0 <= degrees <= HALF_TURN, "augment.rotation_degrees", degrees, "degrees from 0 to 180")
-    _require(0 <= config.augment.contrast <= 1, "augment.contrast", config.augment.contrast, "a share from 0 to 1")
-    _require(
-        data.kind == "simulated" or bool(data.root), "data.root", data.root, "data.root=DIR, the folder of the scans"
-    )
+    _require(0 <= contrast <= 1, "augment.contrast", contrast, "a share from 0 to 1")
+    last = config.data.num_folds - 1
     for number in config.folds or ():
-        _require(0 <= number < data.num_folds, "folds", number, f"fold numbers from 0 to {data.num_folds - 1}")
+        _require(0 <= number <= last, "folds", number, f"fold numbers from 0 to {last}")
     _require(config.folds is None or bool(config.folds), "folds", config.folds, "at least one fold, or null for all")
+
+
+def check_data_values(data: DataConfig) -> None:
+    """Check that the settings of the data make sense.
+
+    Raises:
+        InputError: The first one that does not.
+    """
+    _at_least(32, "data.image_size", data.image_size)
+    _at_least(2, "data.batch_size", data.batch_size)
+    _at_least(2, "data.num_folds", data.num_folds)
+    if data.kind == "folder":
+        _require(bool(data.root), "data.root", data.root, "data.root=DIR, the folder of the scans")
+    else:
+        _require(data.root is None, "data.root", data.root, "data=folder besides, or leave data.root out")
+
+
+def _at_least(least: int, setting: str, value: int) -> None:
+    _require(value >= least, setting, value, f"a whole number from {least}")
 
 
 def _require(holds: bool, setting: str, value: object, wanted: str) -> None:

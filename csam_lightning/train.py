@@ -15,8 +15,7 @@ from csam_lightning.config import TrainConfig, check_values
 from csam_lightning.display import print_result
 from csam_lightning.errors import InputError
 from csam_lightning.evaluation.cell import prepare_cell
-from csam_lightning.files import written_atomically
-from csam_lightning.tracking.publisher import Publisher, publish_pending
+from csam_lightning.tracking.publisher import publish_pending
 from csam_lightning.tracking.store import store_uri, without_password
 
 
@@ -38,11 +37,17 @@ def _train(composed: DictConfig, folder: Path) -> None:
     cell = prepare_cell(config)
     publish_pending(cell.folder.parent, uri=uri)
     OmegaConf.update(composed, "tracking.uri", without_password(uri))
-    with written_atomically(folder / "config.yaml") as temporary:
-        OmegaConf.save(composed, temporary, resolve=True)
-    publisher = Publisher(cell.folder, uri=uri, experiment=config.tracking.experiment)
+    OmegaConf.update(composed, "augment.when", cell.config.augment.when.value)
     params = flatten(OmegaConf.to_container(composed, resolve=True))
-    result = run_cell(cell, publisher, folder, params=params)
+    params.pop("folds")  # a cell's run tells of all its folds, whichever this run asks for
+    result = run_cell(
+        cell,
+        folder,
+        uri=uri,
+        experiment=config.tracking.experiment,
+        params=params,
+        config_text=OmegaConf.to_yaml(composed, resolve=True),
+    )
     print_result(cell.name, result, cell.classes)
     print(f"result   {folder / 'result.json'}")  # noqa: T201 - the command's result
     print(f"figures  {folder / 'figures'}")  # noqa: T201

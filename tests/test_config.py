@@ -2,14 +2,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import DictConfig
+from PIL import Image
 
 from csam_lightning.cli import typed
-from csam_lightning.config import TrainConfig, check_values
+from csam_lightning.config import Arch, TrainConfig, check_values
 from csam_lightning.errors import InputError
 from csam_lightning.evaluation.cell import prepare_cell
+from csam_lightning.model.resnet import ARCHITECTURES
 from csam_lightning.train import flatten
 from csam_lightning.training.fold import train_fold
 
@@ -77,6 +80,11 @@ def test_every_config_file_composes_and_trains_a_step(
         ("augment.contrast=2", "augment.contrast: 2.0 makes no sense here; give a share from 0 to 1"),
         ("folds=[5]", "folds: 5 makes no sense here; give fold numbers from 0 to 4"),
         ("folds=[]", "folds: [] makes no sense here; give at least one fold, or null for all"),
+        ("trainer.processes=0", "trainer.processes: 0 makes no sense here; give a whole number from 1"),
+        ("trainer.learning_rate=inf", "trainer.learning_rate: inf makes no sense here; give a number above 0"),
+        ("seed=2147483648", "seed: 2147483648 makes no sense here; give a whole number from 0 to 2147483647"),
+        ("data=simulated", "data.root: scans makes no sense here; give data=folder besides, or leave data.root out"),
+        ("model.arch=vgg", "model.arch: input should be 'resnet18', 'resnet34', 'resnet50' or 'resnet101', not 'vgg'"),
         ("data.root=''", "data.root:  makes no sense here; give data.root=DIR"),
         ("data.size=many", "data.size: input should be a valid integer"),
         ("data.protocol=random", "data.protocol: input should be 'grouped' or 'published', not 'random'"),
@@ -112,12 +120,38 @@ def test_what_touches_no_number_makes_no_other_cell(override: str, composed: Com
 
 def test_changed_image_makes_another_cell(composed: Compose, scans_folder: Path) -> None:
     before = cell_id(composed, scans_folder)
-    one, other = sorted(scans_folder.glob("images/*.png"))[:2]
-    one.write_bytes(other.read_bytes())
-    other.unlink()
-    manifest = scans_folder / "manifest.csv"
-    manifest.write_text("\n".join(line for line in manifest.read_text().splitlines() if other.name not in line))
+    file = next(scans_folder.glob("images/*.png"))
+    pixels = np.array(Image.open(file))
+    pixels[0, 0] ^= 255
+    Image.fromarray(pixels).save(file)
     assert before != cell_id(composed, scans_folder)
+
+
+def test_changed_weights_make_another_cell(composed: Compose, scans_folder: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "weights.pt"
+    ids = []
+    for content in ("one", "two"):
+        weights.write_text(content)
+        ids.append(cell_id(composed, scans_folder, f"model.weights={weights}"))
+    assert len({*ids, cell_id(composed, scans_folder)}) == 3
+
+
+def test_missing_weights_are_an_error_before_anything_is_trained(composed: Compose, scans_folder: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"^model.weights: no file nowhere.pt; give null, imagenet or an existing file$"
+    ):
+        cell_id(composed, scans_folder, "model.weights=nowhere.pt")
+
+
+def test_published_protocol_makes_its_copies_once_whatever_is_asked(composed: Compose, scans_folder: Path) -> None:
+    ids = {
+        cell_id(composed, scans_folder, "data.protocol=published", f"augment.when={when}") for when in ("epoch", "once")
+    }
+    assert len(ids) == 1
+
+
+def test_networks_of_the_configuration_are_those_of_the_model() -> None:
+    assert tuple(Arch) == ARCHITECTURES
 
 
 def test_flatten_joins_keys() -> None:

@@ -12,8 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
+import torch
+import torchvision
 from mlflow.tracking import MlflowClient
+from PIL import Image
+from sklearn import metrics
 
 from tests.conftest import tiny_table, write_scans
 
@@ -81,6 +87,7 @@ def test_cell_from_scans_to_result_and_runs(command: Command, scans_folder: Path
         assert told in done.stdout
     assert "fold 2 epoch 2/2" in done.stderr
     check_runs(work, result)
+    check_numbers(work, run, result, scans_folder)
 
 
 def check_runs(work: Path, result: dict[str, Any]) -> None:
@@ -107,6 +114,49 @@ def check_runs(work: Path, result: dict[str, Any]) -> None:
         assert folders == {"checkpoints", "figures"}
 
 
+def check_numbers(work: Path, run: Path, result: dict[str, Any], scans: Path) -> None:
+    """Work every score out anew: from the checkpoints, the images and the fold table, by scikit-learn."""
+    table = pd.read_csv(run / "folds.csv", dtype={"fold": str})
+    pixels = np.stack([np.array(Image.open(scans / path)) for path in table["path"]])
+    codes = table["label"].map("ABCD".index).to_numpy()
+    test = (table["fold"] == "test").to_numpy()
+    out_of_fold, ensemble, single = np.zeros((len(table), 4)), [], []
+    for fold in result["folds"]:
+        checkpoint = work / "outputs" / "cells" / result["cell_id"] / f"fold_{fold['fold']}" / "model.ckpt"
+        validated = (table["fold"] == str(fold["fold"])).to_numpy()
+        trained = ~validated & ~test
+        probabilities = predict(checkpoint, pixels, seen=pixels[trained])
+        out_of_fold[validated] = probabilities[validated]
+        ensemble.append(probabilities[test])
+        single.append(metrics.accuracy_score(codes[test], probabilities[test].argmax(axis=1)))
+        for side, chosen in (("train", trained), ("val", validated)):
+            right = metrics.accuracy_score(codes[chosen], probabilities[chosen].argmax(axis=1))
+            assert fold[f"{side}_accuracy"] == pytest.approx(right)
+            loss = metrics.log_loss(codes[chosen], probabilities[chosen], labels=range(4))
+            assert fold[f"{side}_loss"] == pytest.approx(loss, rel=1e-4)
+    for name, probabilities, chosen in (
+        ("out_of_fold", out_of_fold[~test], ~test),
+        ("test", np.mean(ensemble, axis=0), test),
+    ):
+        predicted = probabilities.argmax(axis=1)
+        expected = metrics.confusion_matrix(codes[chosen], predicted, labels=range(4))
+        assert result[name]["confusion_matrix"] == expected.tolist()
+        assert result[name]["recall"] == pytest.approx(metrics.recall_score(codes[chosen], predicted, average="macro"))
+    assert result["test_single_mean"]["accuracy"] == pytest.approx(np.mean(single))
+
+
+def predict(checkpoint: Path, pixels: np.ndarray, *, seen: np.ndarray) -> np.ndarray:
+    """Return probabilities of torchvision's own network with a checkpoint's weights, on standardised grey values."""
+    network = torchvision.models.resnet18(num_classes=4)
+    network.conv1 = torch.nn.Conv2d(1, 64, 7, 2, 3, bias=False)
+    state = torch.load(checkpoint, weights_only=True)["state_dict"]
+    network.load_state_dict({name.removeprefix("network."): value for name, value in state.items()})
+    standardised = torch.from_numpy((pixels - seen.mean()) / seen.std()).float().unsqueeze(1)
+    with torch.inference_mode():
+        probabilities: np.ndarray = network.eval()(standardised).double().softmax(dim=1).numpy()
+    return probabilities
+
+
 def test_same_command_again_trains_nothing_and_says_the_same(
     command: Command, scans_folder: Path, tmp_path: Path
 ) -> None:
@@ -117,7 +167,11 @@ def test_same_command_again_trains_nothing_and_says_the_same(
     assert "fold 1 epoch" not in whole.stderr
     assert "fold 0 epoch 2/2" in whole.stderr
     assert "epoch" not in again.stderr
-    one, first, second = results(tmp_path / "work")
+    assert command("train", *settings, "folds=[0]").returncode == 0
+    work = tmp_path / "work"
+    one, first, second, zero = results(work)
+    assert [fold["fold"] for fold in zero["folds"]] == [0]
+    check_runs(work, first)  # one fold asked for anew has not displaced the whole cell
     assert first == second
     assert [fold["fold"] for fold in one["folds"]] == [1]
     assert one["std"]["val_accuracy"] is None
@@ -185,6 +239,8 @@ def test_store_that_is_away_ends_no_training(command: Command, scans_folder: Pat
         (["data.image_size=big"], "data.image_size: input should be a valid integer"),
         (["tracking.uri=mlruns"], "tracking.uri: 'mlruns' is no address of an MLflow store"),
         (["data.size==4"], "data.size"),
+        (["data.root=scans"], "data.root: scans makes no sense here; give data=folder besides"),
+        (["output_dir=/proc/nowhere"], "/proc/nowhere"),
     ],
 )
 def test_bad_configuration_ends_with_one_line_and_status_2(

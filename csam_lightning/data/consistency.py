@@ -1,7 +1,7 @@
 """Findings that take more than one row to see: contradictions within a package, labels, columns."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from csam_lightning.data.problems import Problem
@@ -55,8 +55,13 @@ def _unread(name: str, absent: Sequence[str], where: str) -> Problem:
 
 
 def package_problems(table: TextTable) -> list[Problem]:
-    """Return packages that contradict themselves: two metallizations, or both sides of the test split."""
+    """Return packages that contradict themselves.
+
+    Errors: one package written in two ways, two metallizations, both sides of the test split. A warning: two scans at
+    the same cycles.
+    """
     return [
+        *_alike_packages(table),
         *_contradictions(
             table,
             "metallization",
@@ -67,7 +72,34 @@ def package_problems(table: TextTable) -> list[Problem]:
             "split",
             "give all its scans the same split: it would be tested on a package it was trained on",
         ),
+        *_repeated_read_outs(table),
     ]
+
+
+def _alike_packages(table: TextTable) -> Iterator[Problem]:
+    """Yield packages whose names differ in upper and lower case or spaces only: one part on both sides of a split."""
+    names = table.frame["package_id"].dropna().drop_duplicates()
+    folded = names.map(lambda name: "".join(name.casefold().split()))
+    for _, alike in names[folded.duplicated(keep=False)].groupby(folded, sort=False):
+        positions = alike.index.tolist()
+        said = ", ".join(f"'{names[position]}' ({table.place(position)})" for position in positions)
+        what = f"packages {said} differ only in upper and lower case or spaces"
+        mend = "write one part's package_id in one way, or tell two parts apart by more"
+        yield table.problem(positions[1], what, mend)
+
+
+def _repeated_read_outs(table: TextTable) -> Iterator[Problem]:
+    """Yield one warning where packages have several scans at the same cycles."""
+    known = table.frame[["package_id", "cycles"]].dropna()
+    known = known.assign(cycles=known["cycles"].astype("Float64"))
+    again = known.index[known.duplicated()]
+    if not len(again):
+        return
+    package, cycles = known.loc[again[0]]
+    first = int(known.index[(known["package_id"] == package) & (known["cycles"] == cycles)][0])
+    more = f" ({len(again)} scans repeat a read-out)" if len(again) > 1 else ""
+    what = f"package {package} has another scan at {cycles:.0f} cycles, {table.place(first)}{more}"
+    yield table.problem(int(again[0]), what, "correct cycles or package_id if that is no intention", "warning")
 
 
 def _contradictions(table: TextTable, column: str, mend: str) -> list[Problem]:

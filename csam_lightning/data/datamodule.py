@@ -22,15 +22,35 @@ EVALUATION_BATCH = 64
 
 @dataclass(frozen=True)
 class LabelledScans:
-    """All scans of a data set and their classes.
+    """Scans and their classes; the pixels stay in their memory map until they are asked for.
 
     Attributes:
-        pixels: uint8 of shape (scans, side, side), usually memory-mapped.
-        codes: Class number of each scan, int64 of shape (scans,).
+        pixels: All scans of the data set, uint8 of shape (all scans, side, side).
+        rows: Which of them these scans are, int64 of shape (scans,).
+        codes: Class number of each of these scans, int64 of shape (scans,).
     """
 
     pixels: "NDArray[np.uint8]"
+    rows: "NDArray[np.int64]"
     codes: "NDArray[np.int64]"
+
+    def image(self, scan: int) -> "NDArray[np.uint8]":
+        """Return one scan, uint8 of shape (side, side)."""
+        pixels: NDArray[np.uint8] = self.pixels[self.rows[scan]]
+        return pixels
+
+    def images(self, scans: "NDArray[np.int64]") -> "NDArray[np.uint8]":
+        """Return several scans, uint8 of shape (len(scans), side, side)."""
+        return self.pixels[self.rows[scans]]
+
+    def mean_and_std(self, scans: "NDArray[np.int64]") -> tuple[float, float]:
+        """Return mean and standard deviation of the grey values of ``scans``, scan by scan."""
+        counts = np.zeros(256, dtype=np.int64)
+        for scan in scans:
+            counts += np.bincount(self.image(scan).ravel(), minlength=256)
+        grey = np.arange(256)
+        mean = float((counts * grey).sum() / counts.sum())
+        return mean, float(np.sqrt((counts * (grey - mean) ** 2).sum() / counts.sum()))
 
 
 class TrainingImages(Dataset[tuple[Tensor, Tensor]]):
@@ -51,7 +71,7 @@ class TrainingImages(Dataset[tuple[Tensor, Tensor]]):
         epoch, position = key
         scan = int(self._images.scan[position])
         copy = int(self._images.copy[position])
-        pixels = self._plan.image(self._scans.pixels[scan], scan=scan, copy=copy, epoch=epoch)
+        pixels = self._plan.image(self._scans.image(scan), scan=scan, copy=copy, epoch=epoch)
         return torch.from_numpy(np.array(pixels)).unsqueeze(0), torch.tensor(self._scans.codes[scan])
 
 
@@ -107,6 +127,6 @@ class FoldDataModule(L.LightningDataModule):
     def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         """Return the loader of validation scans, in the order of ``fold.validation.scans``."""
         rows = self._fold.validation.scans
-        pixels = torch.from_numpy(self._scans.pixels[rows]).unsqueeze(1)
+        pixels = torch.from_numpy(self._scans.images(rows)).unsqueeze(1)
         dataset = torch.utils.data.TensorDataset(pixels, torch.from_numpy(self._scans.codes[rows]))
         return DataLoader(dataset, batch_size=EVALUATION_BATCH)

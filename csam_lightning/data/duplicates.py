@@ -8,7 +8,7 @@ from csam_lightning.data.manifest import Manifest
 from csam_lightning.data.problems import Problem, Severity
 
 
-def duplicate_problems(manifest: Manifest, pixel_hashes: Sequence[str | None]) -> list[Problem]:
+def duplicate_problems(manifest: Manifest, picture_hashes: Sequence[str | None]) -> list[Problem]:
     """Return scans that show the same picture as an earlier one.
 
     An error where the two have different labels, packages or splits: one of them is wrong, or the classifier would
@@ -16,9 +16,9 @@ def duplicate_problems(manifest: Manifest, pixel_hashes: Sequence[str | None]) -
 
     Args:
         manifest: The scans.
-        pixel_hashes: Hash of each scan's grey values, in the manifest's order; None where it could not be read.
+        picture_hashes: Picture hash of each scan, in the manifest's order; None where it could not be read.
     """
-    hashes = pd.Series(list(pixel_hashes), dtype="object")
+    hashes = pd.Series(list(picture_hashes), dtype="object")
     first = pd.Series(hashes.index, index=hashes.index).groupby(hashes).transform("first")
     repeated = hashes.index[hashes.notna() & (first != hashes.index)]
     return [_problem(manifest, int(first[position]), position) for position in repeated]

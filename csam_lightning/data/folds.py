@@ -255,17 +255,20 @@ def check_disjoint(
                 )
 
 
-def fold_table(table: "pd.DataFrame", folds: Sequence[Fold], test: "pd.DataFrame") -> "pd.DataFrame":
+def fold_table(
+    table: "pd.DataFrame", folds: Sequence[Fold], test: "pd.DataFrame", *, protocol: Protocol
+) -> "pd.DataFrame":
     """Return the fold table: which image validates in which fold.
 
     Args:
         table: Scans of the training split.
         folds: The folds of a cell.
         test: Scans of the test split; may be empty.
+        protocol: The protocol that the folds were made by.
 
     Returns:
-        Columns ``path, package_id, label, fold`` (fold number as text, or ``test``); with copies among the
-        images (published protocol) ``copy`` besides.
+        Columns ``path, package_id, label, fold`` (fold number as text, or ``test``); under the published protocol,
+        where augmented copies validate too, ``copy`` besides.
     """
     import pandas as pd
 
@@ -275,5 +278,4 @@ def fold_table(table: "pd.DataFrame", folds: Sequence[Fold], test: "pd.DataFrame
         for fold in folds
     ]
     joined = pd.concat([*parts, test[columns].assign(fold="test", copy=0)], ignore_index=True)
-    copied = any(len(fold.validation.scans) < len(fold.validation) for fold in folds)
-    return joined if copied else joined.drop(columns="copy")
+    return joined if protocol == "published" else joined.drop(columns="copy")

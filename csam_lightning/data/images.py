@@ -1,15 +1,16 @@
 """Image files as 8-bit grey arrays; files are untrusted data.
 
-How pixels become 8-bit grey, the same for every file and whatever the other files hold:
+How pixels become 8-bit grey:
 
 - 8-bit grey and 1-bit images as they are (1-bit: 0 and 255).
 - Colour and palettes by luma, 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601, as Pillow has it). Alpha is left aside: the
   colour beneath it counts.
-- 16-bit grey linearly from its range of 8, 12 or 16 bits to 0 … 255. The range is the smallest of the three that holds
-  the scan's brightest pixel, because scanners store 12-bit samples in 16-bit files without saying so, and cutting off
-  the low byte would leave such a scan 16 grey levels. A range is 16 times (24 dB) the next smaller one, far more than
-  gain differs between scans of one series; a percentile stretch, in contrast, would wipe out that gain. A 10- or 14-bit
-  scan keeps 64 grey levels.
+- 16-bit grey linearly from a range of 8, 12 or 16 bits to 0 … 255, because scanners store 12-bit samples in 16-bit
+  files without saying so, and cutting off the low byte would leave such a scan 16 grey levels. All scans of a data set
+  share one range, the smallest of the three that holds the brightest pixel of them all: one sample is one grey value
+  in every scan, and a hot pixel darkens no scan more than the others. A percentile stretch, or a range of each scan's
+  own, would wipe out or invent differences in gain. 10- or 14-bit scans keep 64 grey levels. A file that is read alone
+  has a range of its own.
 - The orientation that Exif data ask for is applied, since whoever labelled the image saw it so.
 - Of a file with several pages, the first.
 """
@@ -17,8 +18,11 @@ How pixels become 8-bit grey, the same for every file and whatever the other fil
 import hashlib
 import io
 import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +35,12 @@ MAX_PIXELS = 89_000_000  # just under the limit at which Pillow itself begins to
 MAX_BYTES = 1 << 30  # of a file: MAX_PIXELS of 16-bit RGBA, uncompressed, and room for metadata
 MIN_SIDE = 8  # pixels; below, nothing of a package is left to see
 RANGE_BITS = (8, 12, 16)  # ranges of the samples in a 16-bit file
+WHITE = 255
+SPREAD = 257  # spreads 0 … 255 over 0 … 65535
 COLOUR_MODES = ("P", "PA", "RGB", "RGBA", "RGBX", "YCbCr")
 GREY_MODES = ("1", "L", "LA")
+
+Samples: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
 
 # Images between Pillow's warning and its error are refused here by MAX_PIXELS, so the warning adds nothing.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -45,41 +53,110 @@ class GreyImage:
     """One decoded image file.
 
     Attributes:
-        pixels: Grey values, uint8 of shape (height, width).
+        samples: Grey values as the file holds them, uint8 or, of a 16-bit file, uint16, of shape (height, width).
         mode: The file's kind of pixels, for example ``8-bit grey``.
         pages: Images in the file; the first is the one decoded.
         file_hash: SHA-256 of the file's bytes, hexadecimal.
     """
 
-    pixels: NDArray[np.uint8]
+    samples: Samples
     mode: str
     pages: int
     file_hash: str
 
     @property
-    def pixel_hash(self) -> str:
-        """SHA-256 of the picture, hexadecimal: equal for equal grey values, whatever the file's format."""
-        height, width = self.pixels.shape
-        return hashlib.sha256(f"{height}x{width}:".encode() + self.pixels.tobytes()).hexdigest()
+    def peak(self) -> int | None:
+        """Brightest sample of a 16-bit file, None of other files."""
+        return int(self.samples.max()) if self.samples.dtype == np.uint16 else None
+
+    def pixels(self, sample_bits: int | None = None) -> NDArray[np.uint8]:
+        """Return grey values, uint8 of shape (height, width).
+
+        Args:
+            sample_bits: Range of the samples of a 16-bit file, bits; brighter samples become white. None: the
+                smallest range that holds them. Files of other kinds are as they are.
+        """
+        bits = range_of([self.peak])
+        if bits is None:
+            return self.samples.astype(np.uint8, copy=False)
+        bits = sample_bits or bits
+        scaled = self.samples.astype(np.float32) * np.float32(WHITE / ((1 << bits) - 1))
+        pixels: NDArray[np.uint8] = np.rint(scaled).clip(0, WHITE).astype(np.uint8)
+        return pixels
+
+    @property
+    def picture_hash(self) -> str:
+        """SHA-256 of the picture, hexadecimal: equal for equal samples, whatever the file's format.
+
+        It depends on nothing but the file: of 16-bit samples the full depth counts, whatever range they are mapped
+        from. An 8-bit picture is the same in a 16-bit file, be it as it is or spread over 16 bits (times 257).
+        """
+        samples = self.samples
+        if self.peak is not None:
+            if self.peak > WHITE and not (samples % SPREAD).any():
+                samples = samples // SPREAD
+            if samples.max() <= WHITE:
+                samples = samples.astype(np.uint8)
+        height, width = samples.shape
+        return hashlib.sha256(f"{height}x{width}:".encode() + samples.tobytes()).hexdigest()
 
 
-def read_grey(path: Path) -> NDArray[np.uint8]:
+def range_of(peaks: Iterable[int | None]) -> int | None:
+    """Return the range of a data set's 16-bit scans: the smallest of ``RANGE_BITS`` that holds all ``peaks``.
+
+    Args:
+        peaks: Brightest sample of each 16-bit file, None for other files.
+
+    Returns:
+        Bits, or None where there is no 16-bit file.
+    """
+    known = [peak for peak in peaks if peak is not None]
+    return next((bits for bits in RANGE_BITS if max(known) < 1 << bits), None) if known else None
+
+
+def read_grey(path: Path, *, sample_bits: int | None = None) -> NDArray[np.uint8]:
     """Read a PNG, TIFF, BMP or JPEG file as grey values, uint8 of shape (height, width).
+
+    Args:
+        path: The file.
+        sample_bits: See :meth:`GreyImage.pixels`; a data set's range is ``Scans.sample_bits``.
 
     Raises:
         InputError: The file is missing, no such image, damaged, too small, too large, or of a kind not read.
     """
-    return read_image(path).pixels
+    return read_image(path).pixels(sample_bits)
 
 
 def read_image(path: Path) -> GreyImage:
-    """Read an image file as :func:`read_grey` does, and tell what it was."""
+    """Read an image file, and tell what it is.
+
+    Raises:
+        InputError: As :func:`read_grey`.
+    """
     data = read_bytes(path)
+    with _opened(data, path) as image:
+        pages = int(getattr(image, "n_frames", 1))
+        samples, mode = _grey(image, path)
+    return GreyImage(samples, mode, pages, hashlib.sha256(data).hexdigest())
+
+
+def sample_peak(path: Path) -> int | None:
+    """Return the brightest sample of a 16-bit file; None, without decoding it, for a file of another kind.
+
+    Raises:
+        InputError: As :func:`read_grey`.
+    """
+    with _opened(read_bytes(path), path) as image:
+        return int(_grey(image, path)[0].max()) if image.mode.startswith("I") else None
+
+
+@contextmanager
+def _opened(data: bytes, path: Path) -> Iterator[Image.Image]:
+    """Yield an image whose header is read and sound, and tell what decoders raise inside the block as bad input."""
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check_size(image.size, path)
-            pages = int(getattr(image, "n_frames", 1))
-            pixels, mode = _grey(image, path)
+            yield image
     except InputError:
         raise
     except Image.DecompressionBombError as error:
@@ -91,7 +168,6 @@ def read_image(path: Path) -> GreyImage:
         raise InputError(
             f"is a damaged image ({reason})", where=str(path), mend="copy or export the image again"
         ) from error
-    return GreyImage(pixels, mode, pages, hashlib.sha256(data).hexdigest())
 
 
 def read_bytes(path: Path) -> bytes:
@@ -145,7 +221,7 @@ def _too_large(reason: str, path: Path) -> InputError:
     return InputError(f"is too large ({reason})", where=str(path), mend="cut or scale the image down")
 
 
-def _grey(image: Image.Image, path: Path) -> tuple[NDArray[np.uint8], str]:
+def _grey(image: Image.Image, path: Path) -> tuple[Samples, str]:
     upright = ImageOps.exif_transpose(image)
     mode = upright.mode
     if mode in COLOUR_MODES:
@@ -153,7 +229,7 @@ def _grey(image: Image.Image, path: Path) -> tuple[NDArray[np.uint8], str]:
     if mode in GREY_MODES:
         return np.array(upright.convert("L")), "1-bit" if mode == "1" else "8-bit grey"
     if mode.startswith("I"):
-        return _eight_bits(np.array(upright), path)
+        return _sixteen_bits(np.array(upright), path), "16-bit grey"
     raise InputError(
         f"holds pixels of a kind not read ({mode})",
         where=str(path),
@@ -161,14 +237,12 @@ def _grey(image: Image.Image, path: Path) -> tuple[NDArray[np.uint8], str]:
     )
 
 
-def _eight_bits(samples: NDArray[np.integer], path: Path) -> tuple[NDArray[np.uint8], str]:
+def _sixteen_bits(samples: NDArray[np.integer], path: Path) -> NDArray[np.uint16]:
     low, high = int(samples.min()), int(samples.max())
-    bits = next((bits for bits in RANGE_BITS if high < 1 << bits), None)
-    if low < 0 or bits is None:
+    if low < 0 or high >= 1 << max(RANGE_BITS):
         raise InputError(
             f"holds values from {low} to {high}, not 16-bit grey",
             where=str(path),
             mend="save it as unsigned 16-bit grey",
         )
-    scaled = samples.astype(np.float32) * np.float32(255 / ((1 << bits) - 1))
-    return np.rint(scaled).astype(np.uint8), f"16-bit grey with a {bits}-bit range"
+    return samples.astype(np.uint16)

@@ -9,7 +9,7 @@ import json
 import logging
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeAlias, cast
 
@@ -17,7 +17,7 @@ import numpy as np
 from filelock import FileLock
 
 from csam_lightning.data.duplicates import duplicate_problems
-from csam_lightning.data.images import read_bytes, read_image, resize_grey
+from csam_lightning.data.images import range_of, read_bytes, read_image, resize_grey, sample_peak
 from csam_lightning.data.manifest import Manifest, listing
 from csam_lightning.data.problems import errors_in, warnings_in
 from csam_lightning.data.reading import in_order, or_raise
@@ -25,9 +25,9 @@ from csam_lightning.errors import InputError
 from csam_lightning.files import folder_written_atomically
 from csam_lightning.progress import track
 
-VERSION = 1
+VERSION = 2
 """Of the decoding, the resizing and the files; a change of any of them must raise it."""
-PIXELS, HASHES = "scans.npy", "picture_hashes.json"
+PIXELS, FACTS = "scans.npy", "facts.json"
 
 Array: TypeAlias = "np.memmap[tuple[int, int, int], np.dtype[np.uint8]]"
 
@@ -43,11 +43,22 @@ class Scans:
             order.
         fingerprint: Identifies the data set: the images and what the manifest says of them.
         path: File of the array.
+        sample_bits: Range that the samples of all 16-bit files were mapped from, bits; None where there are none.
+            :func:`csam_lightning.data.images.read_grey` maps further scans alike with it.
     """
 
     array: Array
     fingerprint: str
     path: Path
+    sample_bits: int | None
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What the cache keeps beside the array: of the data set, its range; of each scan, its picture hash."""
+
+    sample_bits: int | None
+    picture_hashes: list[str]
 
 
 def fingerprint(manifest: Manifest) -> str:
@@ -96,9 +107,9 @@ def cached_scans(manifest: Manifest, image_size: int, cache_dir: Path, *, worker
             mend="free space there or set cache_dir to another folder",
         ) from error
     assert cached is not None  # noqa: S101 -- it was just written
-    array, picture_hashes = cached
-    _check_duplicates(manifest, picture_hashes)
-    return Scans(array, _fingerprint(manifest, file_hashes), folder / PIXELS)
+    array, facts = cached
+    _check_duplicates(manifest, facts.picture_hashes)
+    return Scans(array, _fingerprint(manifest, file_hashes), folder / PIXELS, facts.sample_bits)
 
 
 def _keep_out_of_data(cache_dir: Path, root: Path) -> None:
@@ -129,15 +140,15 @@ def _file_hash(path: Path) -> str:
     return hashlib.sha256(read_bytes(path)).hexdigest()
 
 
-def _open(folder: Path, shape: tuple[int, int, int]) -> "tuple[Array, list[str]] | None":
-    """Return array and picture hashes of a cache folder, or None where there are none or damaged ones."""
+def _open(folder: Path, shape: tuple[int, int, int]) -> "tuple[Array, _Facts] | None":
+    """Return array and facts of a cache folder, or None where there are none or damaged ones."""
     try:
         array = np.load(folder / PIXELS, mmap_mode="r", allow_pickle=False)
-        picture_hashes = json.loads((folder / HASHES).read_text())
-    except (OSError, ValueError, EOFError):
+        facts = _Facts(**json.loads((folder / FACTS).read_text()))
+    except (OSError, ValueError, EOFError, TypeError):
         return None
-    whole = array.shape == shape and array.dtype == np.uint8 and len(picture_hashes) == shape[0]
-    return (cast("Array", array), picture_hashes) if whole else None
+    whole = array.shape == shape and array.dtype == np.uint8 and len(facts.picture_hashes) == shape[0]
+    return (cast("Array", array), facts) if whole else None
 
 
 def _write(
@@ -147,15 +158,17 @@ def _write(
     file_hashes: Sequence[str],
     workers: int | None,
 ) -> None:
-    """Decode and resize every scan, and write array and picture hashes.
+    """Decode and resize every scan, and write array and facts.
 
-    The array is written as a stream, since a memory map on a full disk kills the process instead of raising.
+    16-bit files are decoded once before, since the range of all of them decides about each. The array is written as a
+    stream, since a memory map on a full disk kills the process instead of raising.
     """
     side = shape[1]
+    sample_bits = range_of(list(or_raise(in_order(manifest, sample_peak, workers=workers))))
 
     def decoded(path: Path) -> tuple[bytes, str, str]:
         image = read_image(path)
-        return resize_grey(image.pixels, side).tobytes(), image.pixel_hash, image.file_hash
+        return resize_grey(image.pixels(sample_bits), side).tobytes(), image.picture_hash, image.file_hash
 
     results = or_raise(in_order(manifest, decoded, workers=workers))
     picture_hashes = []
@@ -170,7 +183,7 @@ def _write(
                 )
             file.write(pixels)
             picture_hashes.append(picture_hash)
-    (folder / HASHES).write_text(json.dumps(picture_hashes))
+    (folder / FACTS).write_text(json.dumps(asdict(_Facts(sample_bits, picture_hashes))))
 
 
 def _check_duplicates(manifest: Manifest, picture_hashes: Sequence[str]) -> None:

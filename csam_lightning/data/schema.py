@@ -16,6 +16,8 @@ SPLITS: Final = ("train", "test")
 CYCLES: Final = r"0*[0-9]{1,9}(\.0*)?"
 ABSOLUTE: Final = r"/|[A-Za-z]:"
 LEAVES: Final = r"\.\.(/|$)"
+# How other programs write an empty cell; taken for a package, all scans without one would be one part.
+GAPS: Final = ("nan", "none", "null", "na", "n/a", "#n/a", "<na>", "nat")
 CONTROL: Final = r"[\x00-\x1f\x7f-\x9f]"
 
 # The names of the rules, as pandera returns them for each cell that breaks one.
@@ -65,7 +67,7 @@ def _schema(rules: Rules) -> pa.DataFrameSchema:
     checks = {
         "path": path,
         "label": [text] if rules.classes is None else [pa.Check.isin(rules.classes, error="class")],
-        "package_id": [text],
+        "package_id": [text, pa.Check(lambda cells: ~cells.str.casefold().isin(GAPS), error="gap")],
         "metallization": [text],
         "cycles": [pa.Check(lambda cells: cells.str.fullmatch(CYCLES), error="cycles")],
         "split": [pa.Check.isin(SPLITS, error="split")],
@@ -87,6 +89,8 @@ def _schema(rules: Rules) -> pa.DataFrameSchema:
 def _told(cases: pd.DataFrame, table: TextTable, rules: Rules) -> Iterator[tuple[int, str, Problem]]:
     paths = table.frame["path"]
     first = dict(zip(paths[::-1], table.rows[::-1].tolist(), strict=True))
+    needed = "package_id" in rules.required
+    gap_mend = "name the physical part or delete the row" if needed else "name the physical part or empty the cell"
     telling: dict[str, Callable[[str], tuple[str, str]]] = {
         "absolute": lambda cell: (f"path '{cell}' is absolute", "write it relative to the manifest"),
         "leaves": lambda cell: (f"path '{cell}' leaves the folder", "keep images in the manifest's folder"),
@@ -94,6 +98,7 @@ def _told(cases: pd.DataFrame, table: TextTable, rules: Rules) -> Iterator[tuple
         "unprintable": lambda cell: (f"{cell!r} holds a control character", "write the cell anew"),
         TWICE: lambda cell: (f"file '{cell}' is listed again, first in row {first[cell]}", "delete a row"),
         "class": lambda cell: (f"unknown label '{cell}'", choice(cell, rules.classes or ())),
+        "gap": lambda cell: (f"package_id '{cell}' names no package", gap_mend),
         "cycles": lambda cell: (f"cycles '{cell}' is no whole number from 0", "write 0, 100, 200, …"),
         "split": lambda cell: (f"unknown split '{cell}'", choice(cell, SPLITS)),
     }

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from csam_lightning.data.images import range_of
 from csam_lightning.data.inspection import ImageFacts
 from csam_lightning.data.manifest import Manifest
 from csam_lightning.data.selection import Protocol, spans_text, workable_sizes
@@ -33,6 +34,9 @@ def summary(
     yield f"image sizes, pixels: {_sizes(Counter(found.size for found in known))}"
     modes = Counter(found.mode for found in known).most_common()
     yield f"kinds of pixels: {', '.join(f'{mode} ({count})' for mode, count in modes) or 'none read'}"
+    bits = range_of(found.peak for found in known)
+    if bits is not None:
+        yield f"range of the 16-bit samples: {bits} bits, 0 to {(1 << bits) - 1}"
     sizes = workable_sizes(training_scans(manifest), classes=manifest.classes, protocol=protocol, num_folds=num_folds)
     yield f"data sizes that work ({protocol} protocol, {num_folds} folds): {spans_text(sizes) or 'none'}"
 

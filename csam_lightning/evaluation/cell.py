@@ -2,17 +2,18 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from csam_lightning.config import TrainConfig
+from csam_lightning.config import TrainConfig, When
 from csam_lightning.data.folds import Fold, check_disjoint, fold_table, make_folds
 from csam_lightning.data.manifest import load_manifest
 from csam_lightning.data.scans import cached_scans
+from csam_lightning.errors import InputError
 from csam_lightning.simulation.dataset import cached_dataset
 from csam_lightning.training.job import FoldFolder, FoldJob
 
@@ -79,9 +80,9 @@ class Cell:
         settings = asdict(self.config)
         data = {name: settings["data"][name] for name in ("size", "image_size", "batch_size", "protocol", "num_folds")}
         trainer = {name: value for name, value in settings["trainer"].items() if name != "processes"}
-        weights = self.config.model.weights
-        if weights is not None and weights != "imagenet":
-            settings["model"]["weights"] = hashlib.sha256(Path(weights).read_bytes()).hexdigest()
+        weights = _weights_file(self.config.model.weights)
+        if weights is not None:
+            settings["model"]["weights"] = hashlib.sha256(weights.read_bytes()).hexdigest()
         return {
             "generation": GENERATION,
             "fingerprint": self.fingerprint,
@@ -124,6 +125,11 @@ class Cell:
         chosen = self.config.folds
         return [fold for fold in self.folds if chosen is None or fold.number in chosen]
 
+    @property
+    def finished_folds(self) -> list[Fold]:
+        """The folds that are trained, by this run or a former one."""
+        return [fold for fold in self.folds if self.fold_folder(fold.number).finished]
+
     def job(self, fold: Fold) -> FoldJob:
         """Return what the training of a fold needs."""
         return FoldJob(
@@ -144,7 +150,7 @@ class Cell:
 
     def fold_table(self) -> "pd.DataFrame":
         """Return the fold table, see :func:`csam_lightning.data.folds.fold_table`."""
-        return fold_table(self.table, self.folds, self.test)
+        return fold_table(self.table, self.folds, self.test, protocol=self.config.data.protocol.value)
 
 
 def prepare_cell(config: TrainConfig) -> Cell:
@@ -153,6 +159,7 @@ def prepare_cell(config: TrainConfig) -> Cell:
     Raises:
         InputError: Something about the data or the settings is wrong.
     """
+    config = _settled(config)
     data, cache = config.data, Path(config.cache_dir).expanduser()
     root = cached_dataset(data.simulation, cache) if data.simulation else Path(str(data.root)).expanduser()
     grouped = data.protocol == "grouped"
@@ -177,3 +184,30 @@ def prepare_cell(config: TrainConfig) -> Cell:
     )
     scans = cached_scans(manifest, data.image_size, cache)
     return Cell(config, manifest.classes, table, test, train_rows, test_rows, scans.path, scans.fingerprint, folds)
+
+
+def _settled(config: TrainConfig) -> TrainConfig:
+    """Return ``config`` with a weights file's full path, and with the augmentation that its protocol makes.
+
+    The published protocol makes its copies once, before the split, whatever ``augment.when`` says.
+    """
+    weights = _weights_file(config.model.weights)
+    if weights is not None:
+        config = replace(config, model=replace(config.model, weights=str(weights)))
+    if config.data.protocol == "published":
+        config = replace(config, augment=replace(config.augment, when=When.once))
+    return config
+
+
+def _weights_file(weights: str | None) -> Path | None:
+    """Return the file that ``model.weights`` names, if it names one.
+
+    Raises:
+        InputError: There is no such file.
+    """
+    if weights is None or weights == "imagenet":
+        return None
+    file = Path(weights).expanduser().absolute()
+    if not file.is_file():
+        raise InputError(f"no file {weights}", where="model.weights", mend="give null, imagenet or an existing file")
+    return file

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from csam_lightning.evaluation.metrics import Scores
 
-mpl.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False})
+mpl.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "text.parse_math": False})
 
 TRAINING, VALIDATION = "#0072B2", "#D55E00"
 """Blue and vermilion of Okabe and Ito's palette, distinct to colour-blind readers (jfly.uni-koeln.de/color)."""

@@ -1,6 +1,6 @@
 """What a cross-validated cell is worth: its trained folds summed up."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,8 @@ from csam_lightning.training.job import FoldOutcome, FoldPredictions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from csam_lightning.data.folds import Fold
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,21 @@ class CellResult:
         return {name: float(np.mean([getattr(test, name) for test in tests])) for name in names}
 
 
-def sum_up(cell: Cell) -> CellResult:
-    """Read the finished folds of ``cell`` that this run asks for and sum them up."""
-    chosen = cell.chosen_folds
+@dataclass(frozen=True)
+class RunIds:
+    """Runs in MLflow; None where the store has none.
+
+    Attributes:
+        cell: The cell's run.
+        folds: The folds' runs, by number.
+    """
+
+    cell: str | None
+    folds: Mapping[int, str | None]
+
+
+def sum_up(cell: Cell, chosen: "Sequence[Fold]") -> CellResult:
+    """Read the finished folds ``chosen`` of ``cell`` and sum them up."""
     outcomes = [FoldOutcome.read(cell.fold_folder(fold.number).outcome) for fold in chosen]
     predictions = [FoldPredictions.read(cell.fold_folder(fold.number).predictions) for fold in chosen]
     folds = [fold_result(cell, fold.number) for fold in chosen]
@@ -136,9 +150,7 @@ def covered(spans: Iterable[tuple[float, float]]) -> float:
     return total
 
 
-def result_json(
-    cell: Cell, result: CellResult, *, run_id: str | None, fold_run_ids: dict[int, str | None]
-) -> dict[str, Any]:
+def result_json(cell: Cell, result: CellResult, runs: RunIds) -> dict[str, Any]:
     """Return the content of ``result.json``; a number that does not exist (a spread over one fold) is null."""
     data = cell.config.data
     return {
@@ -151,10 +163,10 @@ def result_json(
             "arch": cell.config.model.arch,
         },
         "cell_id": cell.id,
-        "run_id": run_id,
+        "run_id": runs.cell,
         "data_fingerprint": cell.fingerprint,
         "folds": [
-            {"fold": fold.number, "run_id": fold_run_ids.get(fold.number), **_finite(fold.metrics)}
+            {"fold": fold.number, "run_id": runs.folds.get(fold.number), **_finite(fold.metrics)}
             for fold in result.folds
         ],
         "mean": _finite(result.mean),

@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+import logging
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -11,10 +14,12 @@ import cv2
 import numpy as np
 import pandas as pd
 import yaml
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from csam_lightning.errors import InputError
 from csam_lightning.files import folder_written_atomically
+from csam_lightning.processes import usable_cores
 from csam_lightning.progress import track
 from csam_lightning.simulation.checks import check_config
 from csam_lightning.simulation.config import SimulationConfig
@@ -22,7 +27,7 @@ from csam_lightning.simulation.imaging import build_interface, take_scan
 from csam_lightning.simulation.inspection import Inspection, choose_test_scans, inspect_all
 from csam_lightning.simulation.package import PackageId
 from csam_lightning.simulation.specimen import make_specimen
-from csam_lightning.simulation.workers import Pool, usable_cores, worker_pool
+from csam_lightning.simulation.workers import Pool, worker_pool
 
 SIMULATOR_VERSION = 1
 """Part of a cached data set's name: raise it whenever the same config gives other images, labels or files."""
@@ -30,6 +35,8 @@ SIMULATOR_VERSION = 1
 MANIFEST_COLUMNS = ["path", "label", "package_id", "metallization", "cycles", "split"]
 TRUTH_COLUMNS = [*MANIFEST_COLUMNS, "lot", "true_label", "die_pad_share", "bond_pad_share", "mask"]
 _PACKAGES_WORTH_A_PROCESS = 8
+
+logger = logging.getLogger(__name__)
 
 
 def write_dataset(config: SimulationConfig, root: Path, *, processes: int | None = None) -> None:
@@ -44,11 +51,26 @@ def write_dataset(config: SimulationConfig, root: Path, *, processes: int | None
         processes: Worker processes; None for one per usable core, fewer where there is little to do.
 
     Raises:
-        InputError: The config makes no sense, the test split's counts are out of reach, or ``root`` is in use.
+        InputError: The config makes no sense, the test split's counts are out of reach, or ``root`` is in use or
+            cannot be written.
     """
-    if root.is_file() or (root.is_dir() and any(root.iterdir())):
-        raise InputError("exists already", where=str(root), mend="name a new or an empty folder")
-    _write(config, root, processes)
+    with _writing(f"output {root}", "output"):
+        if root.is_file() or (root.is_dir() and any(root.iterdir())):
+            raise InputError("exists already", where=str(root), mend="name a new or an empty folder")
+        _write(config, root, processes)
+
+
+@contextmanager
+def _writing(where: str, setting: str) -> Iterator[None]:
+    """Turn what the file system refuses inside the block into bad input."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"cannot be written: {error.strerror or error}",
+            where=where,
+            mend=f"free space there or set {setting} to another folder",
+        ) from error
 
 
 def _write(config: SimulationConfig, root: Path, processes: int | None) -> None:
@@ -66,15 +88,38 @@ def _write(config: SimulationConfig, root: Path, processes: int | None) -> None:
 def cached_dataset(config: SimulationConfig, cache_dir: Path, *, processes: int | None = None) -> Path:
     """Return the folder of this config's data set below ``cache_dir``; it is made on first use.
 
-    Where several processes make it at the same time, the first to finish counts.
+    Where several processes ask for it at the same time, one makes it and the others wait. What a killed process left
+    of it is removed before it is made again.
 
     Raises:
         InputError: As :func:`write_dataset`.
     """
     root = cache_dir / f"simulated-{config_hash(config)}"
-    if not root.is_dir():
-        _write(config, root, processes)
+    check_config(config)
+    with _writing(f"cache_dir {cache_dir}", "cache_dir"):
+        if root.is_dir():
+            return root
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        with _locked(root):
+            if not root.is_dir():
+                for stale in cache_dir.glob(f".{root.name}-*"):
+                    shutil.rmtree(stale, ignore_errors=True)
+                _write(config, root, processes)
     return root
+
+
+@contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    lock = FileLock(f"{root}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        logger.warning("another process simulates %s: waiting for it", root)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def config_hash(config: SimulationConfig) -> str:

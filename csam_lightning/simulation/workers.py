@@ -1,14 +1,14 @@
 """Worker processes whose number changes nothing but the time taken."""
 
 import multiprocessing
-import os
-import signal
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 import cv2
+
+from csam_lightning.processes import end_with_parent, interrupts_ignored
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -26,12 +26,23 @@ class _Inline:
         return map(function, items)
 
 
+class _Workers:
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item], /) -> Iterator[Result]:
+        listed = list(items)
+        with interrupts_ignored():  # handing over items starts processes
+            return self._executor.map(function, listed)
+
+
 @contextmanager
 def worker_pool(processes: int) -> Iterator[Pool]:
     """Yield a pool of that many processes; with one, the work is done in this process.
 
     Workers are started afresh (spawned): a fork of a process that runs threads can hang. When the block is left early,
-    items not begun are dropped, and those begun are finished before the exit.
+    items not begun are dropped, and those begun are finished before the exit. Workers leave Ctrl-C to this process and
+    end when it dies.
     """
     if processes <= 1:
         yield _Inline()
@@ -39,18 +50,11 @@ def worker_pool(processes: int) -> Iterator[Pool]:
     context = multiprocessing.get_context("spawn")
     executor = ProcessPoolExecutor(processes, mp_context=context, initializer=_start_worker)
     try:
-        yield executor
+        yield _Workers(executor)
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
 
 
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
     cv2.setNumThreads(1)

@@ -2,7 +2,7 @@
 
 import platform
 import subprocess
-from importlib.metadata import distributions, version
+from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 
 import csam_lightning
@@ -17,7 +17,10 @@ def describe_environment() -> str:
 def code_tags() -> dict[str, str]:
     """Return the package's version and, in a git checkout, its commit and whether files differ from it."""
     folder = Path(csam_lightning.__file__).parent
-    tags = {"code.version": version("csam-lightning")}
+    try:
+        tags = {"code.version": version("csam-lightning")}
+    except PackageNotFoundError:  # run from a folder, not installed
+        tags = {}
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None or _git(folder, "ls-files", "--error-unmatch", "__init__.py") is None:
         return tags

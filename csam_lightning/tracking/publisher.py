@@ -10,8 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from csam_lightning.files import written_atomically
+from csam_lightning.locks import cell_locked_if_free
 from csam_lightning.tracking.record import CellRecord, DatasetRecord, FoldRecord
-from csam_lightning.tracking.store import experiment_id, open_store, store_uri, without_password
+from csam_lightning.tracking.store import (
+    experiment_id,
+    hide_password,
+    open_store,
+    store_uri,
+    without_password,
+)
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -44,6 +51,7 @@ class Publisher:
         self._sent: dict[str, Any] = json.loads(self._sent_file.read_text()) if self._sent_file.is_file() else {}
         self._client: MlflowClient | None = None
         self._next_try = 0.0
+        self._reached = False
 
     @property
     def run_id(self) -> str | None:
@@ -54,6 +62,11 @@ class Publisher:
     def fold_run_ids(self) -> dict[int, str | None]:
         """The folds' runs, where the store has them."""
         return {int(number): sent["run_id"] for number, sent in self._sent.get("folds", {}).items()}
+
+    @property
+    def reached(self) -> bool:
+        """Whether the store has answered at all."""
+        return self._reached
 
     def publish(self, record: CellRecord, *, patient: bool = True) -> bool:
         """Send what is new in ``record``; on failure warn, keep it for later and return False.
@@ -75,7 +88,7 @@ class Publisher:
             action()
         except Exception as error:  # noqa: BLE001 - whatever the store does, training goes on
             if not self._next_try:
-                reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+                reason = hide_password((str(error).strip() or type(error).__name__).splitlines()[0], self.uri)
                 log.warning(
                     "MLflow store %s: %s. Training goes on; results are kept in %s and sent at the next start",
                     without_password(self.uri),
@@ -84,7 +97,10 @@ class Publisher:
                 )
             self._client = None
             self._next_try = time.monotonic() + RETRY_SECONDS
-            self._keep(record)
+            try:
+                self._keep(record)
+            except OSError as full:
+                log.warning("%s could not be written (%s)", self._pending_file, full.strerror)
             return False
         self._next_try = 0.0
         self._pending_file.unlink(missing_ok=True)
@@ -102,6 +118,7 @@ class Publisher:
     def _connect(self) -> "MlflowClient":
         if self._client is None:
             client = open_store(self.uri)
+            self._reached = True
             self._sent["experiment_id"] = experiment_id(client, self.uri, self.experiment)
             if "run_id" in self._sent and not _alive(client, self._sent["run_id"]):
                 self._sent = {"experiment_id": self._sent["experiment_id"]}
@@ -121,7 +138,7 @@ class Publisher:
         for fold in record.folds:
             self._send_fold(client, record, fold)
         closing = [fold.number for fold in record.folds]
-        if record.finished and self._sent.get("closed_with") != closing:
+        if record.finished and not set(closing) <= set(self._sent.get("closed_with", [])):
             _close(client, self._sent["run_id"], record.metrics, record.artifacts)
             self._sent["closed_with"] = closing
             self._remember()
@@ -179,11 +196,16 @@ class Publisher:
 def publish_pending(cells: Path, *, uri: str | None) -> None:
     """Send what former runs could not send to the store at ``uri``, for every cell below ``cells``."""
     for file in sorted(cells.glob(f"*/tracking/{_key(store_uri(uri))}-*.pending.json")):
-        pending = json.loads(file.read_text())
-        publisher = Publisher(file.parent.parent, uri=uri, experiment=pending["experiment"])
-        if not publisher.publish(CellRecord.from_json(pending["record"])):
-            return
-        log.info("sent the kept results of cell %s to MLflow", file.parent.parent.name)
+        folder = file.parent.parent
+        with cell_locked_if_free(folder) as held:
+            if not held or not file.is_file():
+                continue
+            pending = json.loads(file.read_text())
+            publisher = Publisher(folder, uri=uri, experiment=pending["experiment"])
+            if publisher.publish(CellRecord.from_json(pending["record"])):
+                log.info("sent the kept results of cell %s to MLflow", folder.name)
+            elif not publisher.reached:
+                return
 
 
 def _key(uri: str) -> str:
@@ -243,5 +265,8 @@ def _close(client: "MlflowClient", run_id: str, metrics: Mapping[str, float], ar
         run_id, metrics=[Metric(name, value, now, 0) for name, value in metrics.items() if isfinite(value)]
     )
     for file, folder in artifacts.items():
-        client.log_artifact(run_id, str(file), folder or None)
+        if file.is_file():
+            client.log_artifact(run_id, str(file), folder or None)
+        else:
+            log.warning("%s is gone and not sent to MLflow", file)
     client.set_terminated(run_id, status="FINISHED")

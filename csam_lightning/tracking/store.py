@@ -61,6 +61,12 @@ def without_password(uri: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else uri
 
 
+def hide_password(text: str, uri: str) -> str:
+    """Return ``text`` without the user name and password that stand in ``uri``."""
+    login = urlsplit(uri).netloc.rpartition("@")[0]
+    return text.replace(f"{login}@", "").replace(login.partition(":")[2] or login, "***") if login else text
+
+
 def open_store(uri: str) -> "MlflowClient":
     """Return a client of the store at ``uri``; a SQLite store is created under a lock, by one process alone."""
     for name, value in _SETTINGS.items():
@@ -70,7 +76,21 @@ def open_store(uri: str) -> "MlflowClient":
     for chatty in ("mlflow.store.db.utils", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     with _lock(uri):
+        if urlsplit(uri).scheme not in SERVERS:
+            _ask(uri)
         return MlflowClient(uri)
+
+
+def _ask(uri: str) -> None:
+    """Raise at once where a database does not answer; MLflow would try again for minutes."""
+    from sqlalchemy import create_engine
+
+    patience = {"connect_timeout": 5} if uri.startswith(("postgresql", "mysql")) else {}
+    engine = create_engine(uri, connect_args=patience)
+    try:
+        engine.connect().close()
+    finally:
+        engine.dispose()
 
 
 def experiment_id(client: "MlflowClient", uri: str, name: str) -> str:

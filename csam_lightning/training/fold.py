@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from csam_lightning.data.augment import Augmentation, AugmentationPlan
 from csam_lightning.data.datamodule import EVALUATION_BATCH, FoldDataModule, LabelledScans
@@ -39,7 +40,7 @@ def train_fold(job: FoldJob, tell: "Callable[[EpochEnded], None]") -> None:
         half_written.unlink()
     _prepare_process(job)
     pixels = np.load(job.pixels, mmap_mode="r", allow_pickle=False)
-    scans = LabelledScans(pixels[job.train_rows], job.codes)
+    scans = LabelledScans(pixels, job.train_rows, job.codes)
     plan = _plan(job)
     classifier = _build(job, scans)
     keeper = EpochKeeper(folder, fold=job.fold.number, keep_best=job.trainer.select == "best", tell=tell)
@@ -48,13 +49,13 @@ def train_fold(job: FoldJob, tell: "Callable[[EpochEnded], None]") -> None:
     )
     epoch = _select(classifier, folder, epochs=len(keeper.history))
     classifier.to(device)
-    train = probabilities(classifier, scans.pixels[job.fold.training_scans])
+    trained = logits(classifier, scans.images(job.fold.training_scans))
+    validated = logits(classifier, images_as_seen(scans, job.fold.validation, plan))
     predictions = FoldPredictions(
-        validation=probabilities(classifier, images_as_seen(scans, job.fold.validation, plan)),
-        test=probabilities(classifier, pixels[job.test_rows]),
+        validation=validated.softmax(dim=1).numpy(),
+        test=logits(classifier, pixels[job.test_rows]).softmax(dim=1).numpy(),
     )
-    outcome = _outcome(job, train, predictions, keeper.history, epoch)
-    _write(folder, classifier, predictions, outcome)
+    _write(folder, classifier, predictions, _outcome(job, trained, validated, keeper.history, epoch))
 
 
 def _prepare_process(job: FoldJob) -> None:
@@ -74,13 +75,13 @@ def _plan(job: FoldJob) -> AugmentationPlan:
 
 
 def _build(job: FoldJob, scans: LabelledScans) -> ScanClassifier:
-    seen = scans.pixels[job.fold.training_scans]
+    mean, std = scans.mean_and_std(job.fold.training_scans)
     return ScanClassifier(
-        arch=job.model.arch,
+        arch=job.model.arch.value,
         weights=job.model.weights,
         num_classes=job.num_classes,
-        pixel_mean=float(seen.mean()),
-        pixel_std=max(float(seen.std()), 1.0),
+        pixel_mean=mean,
+        pixel_std=max(std, 1.0),
         learning_rate=job.trainer.learning_rate,
         weight_decay=job.trainer.weight_decay,
         warmup_epochs=job.trainer.warmup_epochs,
@@ -128,18 +129,15 @@ def _select(classifier: ScanClassifier, folder: FoldFolder, *, epochs: int) -> i
 
 
 def _outcome(
-    job: FoldJob,
-    train: "NDArray[np.float32]",
-    predictions: FoldPredictions,
-    history: list[dict[str, float]],
-    epoch: int,
+    job: FoldJob, trained: Tensor, validated: Tensor, history: list[dict[str, float]], epoch: int
 ) -> FoldOutcome:
-    train_codes = job.codes[job.fold.training_scans]
-    original = job.fold.validation.copy == 0
+    train_codes = torch.from_numpy(job.codes[job.fold.training_scans])
+    val_codes = torch.from_numpy(job.codes[job.fold.validation.scans])
+    original = torch.from_numpy(job.fold.validation.copy == 0)
     return FoldOutcome(
-        train_accuracy=float((train.argmax(axis=1) == train_codes).mean()),
-        train_loss=cross_entropy(train, train_codes),
-        val_loss=cross_entropy(predictions.validation[original], job.codes[job.fold.validation.scans]),
+        train_accuracy=float((trained.argmax(dim=1) == train_codes).double().mean()),
+        train_loss=float(cross_entropy(trained.double(), train_codes)),
+        val_loss=float(cross_entropy(validated[original].double(), val_codes)),
         epoch=epoch,
         images=len(job.fold.training) * len(history),
         seconds=sum(past["seconds"] for past in history),
@@ -159,36 +157,24 @@ def _write(folder: FoldFolder, classifier: ScanClassifier, predictions: FoldPred
 
 def images_as_seen(scans: LabelledScans, images: Images, plan: AugmentationPlan) -> "NDArray[np.uint8]":
     """Return images, uint8 of shape (images, side, side): scans as scanned, augmented copies as they were made."""
-    pairs = zip(images.scan, images.copy, strict=True)
+    pairs = zip(images.scan.tolist(), images.copy.tolist(), strict=True)
     seen = [
-        plan.image(scans.pixels[scan], scan=int(scan), copy=int(copy), epoch=0) if copy else scans.pixels[scan]
+        plan.image(scans.image(scan), scan=scan, copy=copy, epoch=0) if copy else scans.image(scan)
         for scan, copy in pairs
     ]
     return np.stack(seen)
 
 
 @torch.inference_mode()
-def probabilities(classifier: ScanClassifier, pixels: "NDArray[np.uint8]") -> "NDArray[np.float32]":
-    """Return class probabilities, float32 of shape (images, classes), with the network in evaluation mode.
+def logits(classifier: ScanClassifier, pixels: "NDArray[np.uint8]") -> Tensor:
+    """Return logits, float32 of shape (images, classes) on the CPU, with the network in evaluation mode.
 
     Args:
         classifier: The network.
         pixels: uint8 of shape (images, side, side).
     """
     classifier.eval()
-    parts: list[Tensor] = [
-        classifier(
-            torch.from_numpy(np.array(pixels[start : start + EVALUATION_BATCH])).unsqueeze(1).to(classifier.device)
-        )
-        .softmax(dim=1)
-        .cpu()
-        for start in range(0, len(pixels), EVALUATION_BATCH)
-    ]
+    batches = (pixels[start : start + EVALUATION_BATCH] for start in range(0, len(pixels), EVALUATION_BATCH))
+    parts = [classifier(torch.from_numpy(batch.copy()).unsqueeze(1).to(classifier.device)).cpu() for batch in batches]
     classes: int = classifier.hparams["num_classes"]
-    return torch.cat(parts).numpy() if parts else np.empty((0, classes), dtype=np.float32)
-
-
-def cross_entropy(predicted: "NDArray[np.float32]", codes: "NDArray[np.int64]") -> float:
-    """Return the mean cross-entropy in nats; a probability below float32's smallest counts as that."""
-    true = predicted[np.arange(len(codes)), codes].astype(np.float64)
-    return float(-np.log(np.maximum(true, np.finfo(np.float32).tiny)).mean())
+    return torch.cat(parts) if parts else torch.empty(0, classes)

@@ -1,19 +1,17 @@
 """Folds side by side in processes of their own."""
 
 import multiprocessing
-import os
 import signal
-import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Self
 
 from csam_lightning.errors import InputError, RunFailedError
+from csam_lightning.processes import end_with_parent, interrupts_ignored
 from csam_lightning.training.events import Event, FoldEnded, FoldFailed
 from csam_lightning.training.job import FoldJob
 
@@ -37,7 +35,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs,), daemon=True)
-        with _interrupts_ignored():  # inherited: Ctrl-C is the watching process's business
+        with interrupts_ignored():  # the child inherits that: Ctrl-C is the watching process's business
             process.start()
         theirs.close()
         return cls(process, ours)
@@ -127,7 +125,7 @@ def _raise_first(failures: Sequence[FoldFailed]) -> None:
 
 def _work(pipe: Connection) -> None:
     """Train the folds that come through ``pipe``; the body of a worker process, which is ended from outside."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     from csam_lightning.training.fold import train_fold  # the watcher never imports torch
 
     while True:
@@ -141,23 +139,3 @@ def _work(pipe: Connection) -> None:
             pipe.send(FoldFailed(number, f"{type(error).__name__}: {error}", traceback.format_exc()))
         else:
             pipe.send(FoldEnded(number))
-
-
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, former)
-
-
-def _end_with_parent() -> None:
-    """End this process when the one that watches it has died, however it died."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

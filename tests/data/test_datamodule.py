@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from csam_lightning.data.augment import Augmentation, AugmentationPlan
@@ -7,6 +8,7 @@ from csam_lightning.data.folds import Fold, Images
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (20, 32, 32), dtype=np.uint8)
 CODES = np.arange(20) % 4
+SCANS = LabelledScans(np.concatenate([PIXELS[:3] * 0, PIXELS]), np.arange(3, 23), CODES)
 FOLD = Fold(
     number=1,
     training=Images(np.repeat(np.arange(12), 2), np.tile([0, 1], 12)),
@@ -17,7 +19,7 @@ FOLD = Fold(
 
 def module(batch_size: int = 5) -> FoldDataModule:
     plan = AugmentationPlan(Augmentation(rotation_degrees=90, contrast=0.1), "epoch", 0, 1)
-    return FoldDataModule(LabelledScans(PIXELS, CODES), FOLD, plan, batch_size=batch_size, seed=0)
+    return FoldDataModule(SCANS, FOLD, plan, batch_size=batch_size, seed=0)
 
 
 def test_training_batches_hold_each_image_once_and_change_with_the_epoch() -> None:
@@ -42,6 +44,11 @@ def test_validation_batches_are_scans_as_scanned() -> None:
     [(images, codes)] = list(module().val_dataloader())
     assert np.array_equal(images.squeeze(1).numpy(), PIXELS[[15, 13]])
     assert codes.tolist() == [CODES[15], CODES[13]]
+
+
+def test_mean_and_deviation_are_those_of_the_chosen_scans_alone() -> None:
+    chosen = np.array([4, 7, 19])
+    assert SCANS.mean_and_std(chosen) == pytest.approx((PIXELS[chosen].mean(), PIXELS[chosen].std()))
 
 
 def test_image_that_would_be_alone_in_its_batch_sits_the_epoch_out() -> None:

@@ -158,7 +158,7 @@ def test_fold_table_names_the_fold_in_which_each_scan_validates() -> None:
     both = tiny_table()
     table, test = (both[both["split"] == split].reset_index(drop=True) for split in ("train", "test"))
     folds = folds_of(table)
-    listed = fold_table(table, folds, test)
+    listed = fold_table(table, folds, test, protocol="grouped")
     assert list(listed.columns) == ["path", "package_id", "label", "fold"]
     assert Counter(listed["fold"])["test"] == 8
     assert listed.groupby("package_id")["fold"].nunique().max() == 1
@@ -168,7 +168,7 @@ def test_fold_table_names_the_fold_in_which_each_scan_validates() -> None:
 def test_fold_table_of_the_published_protocol_has_a_row_for_each_copy() -> None:
     table = tiny_table(packages=12, test_packages=0)
     table.loc[table["package_id"].isin(["p01", "p05"]), "label"] = "D"
-    listed = fold_table(table, folds_of(table, protocol="published"), table.iloc[:0])
+    listed = fold_table(table, folds_of(table, protocol="published"), table.iloc[:0], protocol="published")
     assert list(listed.columns) == ["path", "package_id", "label", "fold", "copy"]
     assert len(listed) == len(table)
     assert listed["copy"].max() >= 1

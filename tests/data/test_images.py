@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFile
 
 from csam_lightning.data import images
-from csam_lightning.data.images import read_grey, read_image, resize_grey
+from csam_lightning.data.images import range_of, read_grey, read_image, resize_grey, sample_peak
 from csam_lightning.errors import InputError
 
 GREY: NDArray[np.uint8] = np.random.default_rng(0).integers(0, 256, (20, 30), dtype=np.uint8)
@@ -90,7 +90,8 @@ def test_sixteen_bit_scans_keep_their_contrast(tmp_path: Path, suffix: str, bits
     reach = {8: 8, 10: 12, 12: 12, 14: 16, 16: 16}[bits]
     assert np.abs(pixels - samples * 255.0 / (2**reach - 1)).max() <= 0.5 + 1e-4
     assert len(np.unique(pixels)) == pytest.approx(levels, abs=1)
-    assert read_image(path).mode == f"16-bit grey with a {reach}-bit range"
+    assert read_image(path).mode == "16-bit grey"
+    assert range_of([read_image(path).peak]) == reach
 
 
 def test_sixteen_bit_gain_is_kept_between_scans(tmp_path: Path) -> None:
@@ -99,6 +100,49 @@ def test_sixteen_bit_gain_is_kept_between_scans(tmp_path: Path) -> None:
     full, half = read_grey(tmp_path / "full.png"), read_grey(tmp_path / "half.png")
     assert full.max() == 255
     assert np.abs(full * 0.5 - half).max() <= 1
+
+
+@pytest.mark.parametrize("bits", [8, 12, 16])
+def test_a_range_that_is_given_counts(tmp_path: Path, bits: int) -> None:
+    samples = RAMP // 2
+    cv2.imwrite(str(tmp_path / "scan.png"), samples)
+    expected = (samples * 255.0 / (2**bits - 1)).clip(0, 255)
+    pixels = read_grey(tmp_path / "scan.png", sample_bits=bits)
+    assert pixels.dtype == np.uint8
+    assert np.abs(pixels - expected).max() <= 0.5 + 1e-4
+
+
+def test_a_range_concerns_no_other_kind_of_pixels(tmp_path: Path) -> None:
+    Image.fromarray(GREY).save(tmp_path / "scan.png")
+    assert np.array_equal(read_grey(tmp_path / "scan.png", sample_bits=16), GREY)
+    assert read_image(tmp_path / "scan.png").peak is None
+
+
+@pytest.mark.parametrize(
+    ("peaks", "bits"),
+    [
+        ([], None),
+        ([None, None], None),
+        ([0], 8),
+        ([255, None], 8),
+        ([3, 256], 12),
+        ([4095], 12),
+        ([4095, 4096], 16),
+        ([65535], 16),
+    ],
+)
+def test_the_range_holds_the_brightest_sample(peaks: list[int | None], bits: int | None) -> None:
+    assert range_of(peaks) == bits
+
+
+def test_peaks_of_sixteen_bit_files_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cv2.imwrite(str(tmp_path / "deep.png"), RAMP)
+    (tmp_path / "big.tif").write_bytes(big_endian_tiff(RAMP // 3))
+    Image.fromarray(GREY).save(tmp_path / "grey.png")
+    assert sample_peak(tmp_path / "deep.png") == 4095
+    assert sample_peak(tmp_path / "big.tif") == 1365
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda *_: pytest.fail("a file was decoded"))
+    assert sample_peak(tmp_path / "grey.png") is None
 
 
 def test_big_endian_sixteen_bit_tiff(tmp_path: Path) -> None:
@@ -141,8 +185,25 @@ def test_equal_pictures_have_equal_hashes_whatever_their_format(tmp_path: Path) 
     hashes = set()
     for name, pixels in (("a.png", GREY), ("b.bmp", GREY), ("c.tif", GREY), ("d.png", GREY.reshape(30, 20))):
         Image.fromarray(pixels).save(tmp_path / name)
-        hashes.add(read_image(tmp_path / name).pixel_hash)
+        hashes.add(read_image(tmp_path / name).picture_hash)
     assert len(hashes) == 2
+
+
+def test_hashes_of_sixteen_bit_pictures_tell_apart_what_eight_bits_would_not(tmp_path: Path) -> None:
+    deep, shallow = GREY.astype(np.uint16), np.zeros_like(RAMP)
+    pictures = {
+        "deep": {"a.png": RAMP, "a.tif": RAMP},
+        "near": {"b.png": RAMP - (RAMP.max() == RAMP)},
+        "eight bits": {"c.png": GREY, "d.png": deep, "e.png": deep * 257, "e.tif": deep * 257},
+        "black": {"f.png": shallow, "f.bmp": shallow.astype(np.uint8)},
+    }
+    hashes = {}
+    for kind, files in pictures.items():
+        for name, pixels in files.items():
+            assert cv2.imwrite(str(tmp_path / name), pixels)
+        hashes[kind] = {read_image(tmp_path / name).picture_hash for name in files}
+    assert [len(found) for found in hashes.values()] == [1, 1, 1, 1]
+    assert len(set.union(*hashes.values())) == 4
 
 
 # What is not

@@ -99,8 +99,8 @@ def test_parquet_numbers_are_read_as_text_where_text_is_meant(folder: "DataFolde
     assert manifest.table["cycles"].to_list() == [0, pd.NA]
 
 
-def test_words_that_other_readers_take_for_gaps_are_text(folder: "DataFolder") -> None:
-    folder.listed("a.png,None,NA", "b.png,nan,null")
+def test_words_that_other_readers_take_for_gaps_are_labels_like_any_other(folder: "DataFolder") -> None:
+    folder.listed("a.png,None,P1", "b.png,nan,P2")
     assert folder.good().table["label"].to_list() == ["None", "nan"]
 
 

@@ -156,3 +156,53 @@ def test_all_findings_come_at_once_in_the_order_of_rows(folder: "DataFolder") ->
     findings = folder.findings()
     assert len(findings) == len(starts)
     assert all(finding.startswith(start) for finding, start in zip(findings, starts, strict=True))
+
+
+# Packages
+
+
+@pytest.mark.parametrize("other", ["p1 x", "P1X", "P1  X", "P 1 x"])
+def test_packages_that_differ_by_case_or_spaces_only(folder: "DataFolder", other: str) -> None:
+    folder.listed("a.png,A,P1 X", "b.png,B,P1 Y", f"c.png,B,{other}")
+    assert folder.findings() == [
+        (
+            f"error: manifest.csv row 4: packages 'P1 X' (manifest.csv row 2), '{other}' (manifest.csv row 4) differ "
+            "only in upper and lower case or spaces; "
+            "write one part's package_id in one way, or tell two parts apart by more"
+        )
+    ]
+
+
+def test_spaces_around_a_package_are_no_part_of_it(folder: "DataFolder") -> None:
+    folder.listed("a.png,A,P1", "b.png,B, P1 ")
+    assert folder.good().table["package_id"].to_list() == ["P1", "P1"]
+
+
+@pytest.mark.parametrize("word", ["nan", "NaN", "None", "NULL", "n/a", "N/A", "NA", "#N/A", "<NA>", "NaT"])
+def test_words_that_stand_for_no_package(folder: "DataFolder", word: str) -> None:
+    folder.listed("a.png,A,P1", f"b.png,B,{word}", "c.png,B,P2")
+    manifest, problems = folder.read()
+    what = f"error: manifest.csv row 3: package_id '{word}' names no package; name the physical part or "
+    assert list(map(str, problems)) == [f"{what}delete the row"]
+    assert manifest is not None
+    assert manifest.table["package_id"].isna().to_list() == [False, True, False]
+    assert folder.findings(need_packages=False) == [f"{what}empty the cell"]
+
+
+def test_two_scans_of_a_package_at_the_same_cycles(folder: "DataFolder") -> None:
+    header = "path,label,package_id,cycles"
+    rows = ["a.png,A,P1,0", "b.png,B,P2,0", "c.png,A,P1,100", "d.png,A,P1,0.0"]
+    folder.listed(*rows, header=header)
+    mend = "correct cycles or package_id if that is no intention"
+    assert folder.findings() == [
+        (f"warning: manifest.csv row 5: package P1 has another scan at 0 cycles, manifest.csv row 2; {mend}")
+    ]
+    folder.listed(*rows, "e.png,A,P2,0", "f.png,A,P1,0", header=header)
+    assert folder.findings() == [
+        (
+            "warning: manifest.csv row 5: package P1 has another scan at 0 cycles, manifest.csv row 2 "
+            f"(3 scans repeat a read-out); {mend}"
+        )
+    ]
+    folder.listed("a.png,A,P1,", "b.png,B,P1,", "c.png,B,,", header=header)
+    assert folder.read(need_packages=False)[1] == []

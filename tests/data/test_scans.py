@@ -19,6 +19,8 @@ from csam_lightning.data.scans import cached_scans
 from csam_lightning.errors import InputError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from csam_lightning.data.images import GreyImage
     from csam_lightning.data.manifest import Manifest
     from tests.data.conftest import DataFolder
@@ -129,7 +131,7 @@ def test_nothing_is_written_into_the_data_folder(folder: "DataFolder", cache: Pa
     assert tree_of(folder.root) == before
 
 
-@pytest.mark.parametrize("damage", ["shorter", "empty", "no hashes", "bad hashes", "other shape"])
+@pytest.mark.parametrize("damage", ["shorter", "empty", "no facts", "bad facts", "other facts", "other shape"])
 def test_a_damaged_cache_is_made_anew(folder: "DataFolder", cache: Path, damage: str) -> None:
     manifest = listed(folder)
     scans = cached_scans(manifest, 16, cache)
@@ -140,10 +142,12 @@ def test_a_damaged_cache_is_made_anew(folder: "DataFolder", cache: Path, damage:
         os.truncate(path, path.stat().st_size - 1)
     elif damage == "empty":
         os.truncate(path, 0)
-    elif damage == "no hashes":
-        (path.parent / module.HASHES).unlink()
-    elif damage == "bad hashes":
-        (path.parent / module.HASHES).write_text("{")
+    elif damage == "no facts":
+        (path.parent / module.FACTS).unlink()
+    elif damage == "bad facts":
+        (path.parent / module.FACTS).write_text("{")
+    elif damage == "other facts":
+        (path.parent / module.FACTS).write_text('["a", "b", "c"]')
     else:
         np.save(path, np.zeros((2, 16, 16), dtype=np.uint8))
     assert np.array_equal(cached_scans(manifest, 16, cache).array, expected)
@@ -170,6 +174,70 @@ def test_cells_that_start_at_once_decode_once(
     with ThreadPoolExecutor(3) as pool:
         assert len(set(pool.map(start, range(3)))) == 1
     assert sorted(decoded) == ["a.png", "b.png", "c.png"]
+
+
+# 16-bit samples
+
+
+def deep(folder: "DataFolder", **scans: "NDArray[np.uint16]") -> "Manifest":
+    """List 16-bit scans, by name, and an 8-bit one last."""
+    for name, samples in scans.items():
+        cv2.imwrite(str(folder.root / f"{name}.png"), samples)
+    folder.image("grey.png")
+    rows = [f"{name}.png,{'AB'[n % 2]},P{n}" for n, name in enumerate([*scans, "grey"])]
+    folder.listed(*rows, header="path,label,package_id", images=False)
+    return manifest_of(folder)
+
+
+def ramp(peak: int) -> "NDArray[np.uint16]":
+    return np.linspace(0, peak, 256).astype(np.uint16).reshape(16, 16)
+
+
+def test_neighbours_on_both_sides_of_a_range_keep_their_relation(folder: "DataFolder", cache: Path) -> None:
+    for _ in range(2):  # the second time the range comes from the cache
+        scans = cached_scans(deep(folder, a=ramp(4095), b=ramp(4096)), 16, cache)
+        assert scans.sample_bits == 16
+        assert np.abs(scans.array[0].astype(int) - scans.array[1]).max() <= 1
+        assert scans.array[:2].max() == round(4096 / 257)
+
+
+def test_twelve_bit_scans_keep_their_contrast(folder: "DataFolder", cache: Path) -> None:
+    scans = cached_scans(deep(folder, a=ramp(4095), b=ramp(2048)), 16, cache)
+    assert scans.sample_bits == 12
+    assert len(np.unique(scans.array[0])) == 256
+    for pixels, samples in zip(scans.array[:2], (ramp(4095), ramp(2048)), strict=True):
+        assert np.abs(pixels - samples * 255.0 / 4095).max() <= 0.5 + 1e-4
+
+
+def test_a_dark_scan_is_as_dark_among_bright_ones(folder: "DataFolder", cache: Path) -> None:
+    scans = cached_scans(deep(folder, a=ramp(4000), b=ramp(200)), 16, cache)
+    assert scans.array[1].max() == round(200 * 255 / 4095)
+
+
+def test_a_hot_pixel_darkens_its_scan_no_more_than_the_others(folder: "DataFolder", cache: Path) -> None:
+    hot = ramp(3000)
+    hot[0, 0] = 60_000
+    scans = cached_scans(deep(folder, a=hot, b=ramp(3000)), 16, cache)
+    assert scans.sample_bits == 16
+    elsewhere = np.ones((16, 16), dtype=bool)
+    elsewhere[0, 0] = False
+    assert np.array_equal(scans.array[0][elsewhere], scans.array[1][elsewhere])
+
+
+def test_sixteen_bit_scans_leave_the_others_as_they_are(folder: "DataFolder", cache: Path) -> None:
+    with_deep = cached_scans(deep(folder, a=ramp(60_000)), 16, cache)
+    assert with_deep.sample_bits == 16
+    folder.image("other.png")
+    folder.listed("grey.png,A,P1", "other.png,B,P2", header="path,label,package_id", images=False)
+    without = cached_scans(manifest_of(folder), 16, cache)
+    assert without.sample_bits is None
+    assert np.array_equal(with_deep.array[1], without.array[0])
+
+
+def test_different_pictures_that_become_alike_are_no_duplicates(folder: "DataFolder", cache: Path) -> None:
+    hot = ramp(65_535)
+    scans = cached_scans(deep(folder, a=ramp(20), b=ramp(20).T.copy(), c=hot), 16, cache)
+    assert np.array_equal(scans.array[0], scans.array[1])
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,10 @@
 """The data set on disk: whole or not at all, the same however made, true to its counts."""
 
+import errno
+import os
 import re
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from filelock import FileLock
 from PIL import Image
 
 from csam_lightning.data.manifest import read_manifest
@@ -169,5 +174,61 @@ def test_two_at_once_share_one_cache(small: SimulationConfig, tmp_path: Path) ->
     with ThreadPoolExecutor(2) as threads:
         first, second = threads.map(lambda _: cached_dataset(tiny, tmp_path, processes=1), range(2))
     assert first == second
-    assert list(tmp_path.iterdir()) == [first]
+    assert [path for path in tmp_path.iterdir() if path.suffix != ".lock"] == [first]
     assert len(pd.read_csv(first / "manifest.csv")) == 9
+
+
+def test_leftovers_of_a_killed_process_are_removed(small: SimulationConfig, tmp_path: Path) -> None:
+    tiny = replace(small, packages={"Cu": 1}, test_counts={})
+    name = f"simulated-{config_hash(tiny)}"
+    kept = tmp_path / ".simulated-0123456789ab-other"
+    for folder in (tmp_path / f".{name}-left", kept):
+        (folder / "images").mkdir(parents=True)
+        (folder / "images" / "a.png").touch()
+    made = cached_dataset(tiny, tmp_path, processes=1)
+    assert sorted(tmp_path.iterdir()) == sorted([kept, made, tmp_path / f"{name}.lock"])
+
+
+def test_waiting_for_another_process_is_told(
+    small: SimulationConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tiny = replace(small, packages={"Cu": 1}, test_counts={})
+    root = tmp_path / f"simulated-{config_hash(tiny)}"
+    lock = FileLock(f"{root}.lock", thread_local=False)
+    lock.acquire()
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(cached_dataset, tiny, tmp_path, processes=1)
+        try:
+            until = time.monotonic() + 20
+            while not caplog.records and time.monotonic() < until:
+                time.sleep(0.02)
+            assert not waiting.done()
+        finally:
+            lock.release()
+        assert waiting.result(timeout=60) == root
+    assert [record.getMessage() for record in caplog.records] == [f"another process simulates {root}: waiting for it"]
+
+
+@pytest.mark.parametrize(("write", "setting"), [(write_dataset, "output"), (cached_dataset, "cache_dir")])
+def test_a_folder_that_cannot_be_made(
+    small: SimulationConfig, tmp_path: Path, write: Callable[..., object], setting: str
+) -> None:
+    (tmp_path / "file").touch()
+    target = tmp_path / "file" / "below" / "set"
+    with pytest.raises(InputError) as error:
+        write(small, target, processes=1)
+    assert str(error.value) == (
+        f"{setting} {target}: cannot be written: Not a directory; free space there or set {setting} to another folder"
+    )
+
+
+def test_a_full_disk_is_one_clear_line(
+    small: SimulationConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(dataset, "_write_png", full)
+    with pytest.raises(InputError, match=r"set: cannot be written: No space left on device; free space there"):
+        write_dataset(small, tmp_path / "set", processes=1)
+    assert list(tmp_path.iterdir()) == []

@@ -11,9 +11,10 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from csam_lightning.errors import InputError
+from csam_lightning.locks import cell_locked
 from csam_lightning.tracking.publisher import Publisher, publish_pending
 from csam_lightning.tracking.record import CellRecord, DatasetRecord, FoldRecord
-from csam_lightning.tracking.store import open_store, store_uri, without_password
+from csam_lightning.tracking.store import hide_password, open_store, store_uri, without_password
 
 EPOCHS = [
     {"train/loss": 1.0, "val/loss": 1.2, "seconds": 2.0, "ended": 1_700_000_000.0},
@@ -162,6 +163,53 @@ def test_after_a_failure_an_impatient_publisher_does_not_ask_again_at_once(tmp_p
     assert time.monotonic() - began < 0.1
 
 
+def test_record_that_lost_a_file_holds_up_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    made = finished(tmp_path)
+    (tmp_path / "blocked").write_text("")
+    away = f"sqlite:///{tmp_path}/blocked/mlflow.db"
+    for cell in ("aaa", "bbb"):
+        folder = tmp_path / "cells" / cell
+        own = replace(made, name=cell, artifacts={tmp_path / f"{cell}.png": "figures"})
+        assert not Publisher(folder, uri=away, experiment="lab").publish(own)
+    (tmp_path / "bbb.png").write_bytes(b"png")
+    (tmp_path / "blocked").unlink()
+    publish_pending(tmp_path / "cells", uri=away)
+    assert {run.info.run_name: run.info.status for run in runs(away)["cells"]} == {"aaa": "FINISHED", "bbb": "FINISHED"}
+    assert "aaa.png is gone and not sent to MLflow" in caplog.text
+    assert not list((tmp_path / "cells").glob("*/tracking/*.pending.json"))
+
+
+def test_closed_run_grows_with_its_folds_and_never_shrinks(uri: str, tmp_path: Path) -> None:
+    whole = finished(tmp_path)
+    part = replace(whole, folds=whole.folds[:1], metrics={"val/loss": 5.0})
+    for record_, loss in ((part, 5.0), (whole, 0.9), (part, 0.9)):
+        Publisher(tmp_path / "cell", uri=uri, experiment="lab").publish(record_)
+        [cell] = runs(uri)["cells"]
+        assert cell.data.metrics == {"val/loss": loss}
+        assert cell.info.status == "FINISHED"
+
+
+def test_cell_that_another_process_holds_is_not_sent_meanwhile(uri: str, tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("a file where the store's folder should be")
+    folder = tmp_path / "cells" / "abc"
+    Publisher(folder, uri=uri, experiment="lab").publish(record())
+    (tmp_path / "store").unlink()
+    with cell_locked(folder):
+        publish_pending(tmp_path / "cells", uri=uri)
+    assert list(folder.glob("tracking/*.pending.json"))
+
+
+def test_database_that_is_away_is_asked_once_and_not_for_minutes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def patient(*_: object) -> None:
+        pytest.fail("MLflow was let try, which it does for minutes")
+
+    monkeypatch.setattr("mlflow.tracking.MlflowClient", patient)
+    (tmp_path / "mlflow.db").mkdir()
+    assert not Publisher(tmp_path / "cell", uri=f"sqlite:///{tmp_path}/mlflow.db", experiment="lab").publish(record())
+
+
 def test_record_survives_json(tmp_path: Path) -> None:
     made = replace(finished(tmp_path), metrics={"val/loss": 1.0})
     assert CellRecord.from_json(json.loads(json.dumps(made.to_json()))) == made
@@ -183,6 +231,14 @@ def test_address_of_no_store_is_an_error(uri: str) -> None:
 def test_password_is_not_shown() -> None:
     assert without_password("postgresql+psycopg2://me:secret@db:5432/ml") == "postgresql+psycopg2://db:5432/ml"
     assert without_password("sqlite:////tmp/a@b.db") == "sqlite:////tmp/a@b.db"
+
+
+def test_password_is_not_told_in_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    uri = "http://me:secret@127.0.0.1:9"
+    assert not Publisher(tmp_path / "cell", uri=uri, experiment="lab").publish(record())
+    assert "Training goes on" in caplog.text
+    assert "secret" not in caplog.text
+    assert hide_password("no secret at http://me:secret@host", "http://me:secret@host") == "no *** at http://host"
 
 
 def test_processes_that_start_at_once_share_one_new_store(uri: str) -> None:

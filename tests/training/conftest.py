@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from csam_lightning.config import AugmentConfig, ModelConfig, Select, TrainerConfig, When
+from csam_lightning.config import Arch, AugmentConfig, ModelConfig, Select, TrainerConfig, When
 from csam_lightning.data.folds import Fold, Images
 from csam_lightning.training.job import FoldJob
 
@@ -49,7 +49,7 @@ def job(tmp_path: Path) -> Callable[..., FoldJob]:
             "batch_size": 4,
             "seed": 0,
             "augment": AugmentConfig(rotation_degrees=20, contrast=0.2, when=When.epoch),
-            "model": ModelConfig(arch="resnet18", weights=None),
+            "model": ModelConfig(arch=Arch.resnet18, weights=None),
             "trainer": TrainerConfig(**{**TRAINER.__dict__, **(trainer or {})}),
         }
         return FoldJob(**{**settings, **changes})

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from csam_lightning.config import ModelConfig
+from csam_lightning.config import Arch, ModelConfig
 from csam_lightning.errors import InputError
 from csam_lightning.training.events import EpochEnded, Event, FoldEnded, FoldFailed
 from csam_lightning.training.job import FoldFolder, FoldJob, FoldPredictions
@@ -41,7 +41,7 @@ def test_failing_fold_fails_alone(job: MakeJob, tmp_path: Path) -> None:
 
 
 def test_input_error_in_a_fold_stays_one(job: MakeJob) -> None:
-    model = ModelConfig(arch="resnet18", weights="none.pt")
+    model = ModelConfig(arch=Arch.resnet18, weights="none.pt")
     with pytest.raises(InputError, match=r"^model.weights: no file none.pt; give null, imagenet or an existing file$"):
         train_folds([job(model=model)], processes=1, watch=lambda _: None)
 

@@ -1,0 +1,73 @@
+"""What MLflow is told of a cell: its folder's state as a plain record."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from csam_lightning.evaluation.cell import Cell
+from csam_lightning.evaluation.output import fold_figures
+from csam_lightning.evaluation.result import CellResult, fold_result
+from csam_lightning.tracking.environment import code_tags
+from csam_lightning.tracking.record import CellRecord, DatasetRecord, FoldRecord
+
+
+def cell_record(cell: Cell, params: Mapping[str, str]) -> CellRecord:
+    """Return the record of ``cell`` with all that the files of its folds say by now.
+
+    Args:
+        cell: The cell; its finished folds are in the record, and those that this run asks for.
+        params: The flattened configuration.
+    """
+    tags = {"cell.id": cell.id, "data.fingerprint": cell.fingerprint, **code_tags()}
+    wanted = {fold.number for fold in (*cell.finished_folds, *cell.chosen_folds)}
+    return CellRecord(
+        cell.name, params, tags, _dataset(cell), [_fold_record(cell, number) for number in sorted(wanted)]
+    )
+
+
+def finished_record(record: CellRecord, result: CellResult, artifacts: Mapping[Path, str]) -> CellRecord:
+    """Return ``record`` closed with the results of all its finished folds."""
+    finished = [fold for fold in record.folds if fold.finished]
+    return replace(record, folds=finished, metrics=_cell_metrics(result), artifacts=artifacts, finished=True)
+
+
+def _fold_record(cell: Cell, number: int) -> FoldRecord:
+    files = cell.fold_folder(number)
+    record = FoldRecord(number, files.read_history())
+    if not files.finished:
+        return record
+    result = fold_result(cell, number)
+    metrics = {_metric_name(name): value for name, value in result.metrics.items()}
+    artifacts = {files.model: "checkpoints", **dict.fromkeys(fold_figures(cell, result), "figures")}
+    return replace(record, metrics=metrics, artifacts=artifacts, finished=True)
+
+
+def _metric_name(name: str) -> str:
+    """Return a closing metric's name on a fold's run: apart from the metrics per epoch, ``train/…`` and ``val/…``."""
+    return name.replace("_", "/", 1) if name.startswith("delta_") else f"evaluation/{name}"
+
+
+def _cell_metrics(result: CellResult) -> dict[str, float]:
+    metrics = {name.replace("_", "/", 1): value for name, value in result.mean.items()}
+    metrics |= {f"{name.replace('_', '/', 1)}_std": value for name, value in result.std.items()}
+    for prefix, scores in (("out_of_fold", result.out_of_fold), ("test", result.test)):
+        if scores is not None:
+            metrics |= {f"{prefix}/{name}": getattr(scores, name) for name in ("accuracy", "precision", "recall")}
+    if result.single_test is not None:
+        metrics |= {f"test/single_{name}": value for name, value in result.single_test.items()}
+    speed = result.images / result.seconds if result.seconds else 0.0
+    return metrics | {"seconds": result.seconds, "train_images_per_second": speed}
+
+
+def _dataset(cell: Cell) -> DatasetRecord:
+    data = cell.config.data
+    counts = cell.table["label"].value_counts().to_dict()
+    profile = {
+        "training scans": len(cell.table),
+        "test scans": len(cell.test),
+        "packages": int(cell.table["package_id"].nunique()),
+        **{f"class {name}": int(counts.get(name, 0)) for name in cell.classes},
+    }
+    source = "csam_lightning.simulate" if data.root is None else str(Path(data.root).expanduser().absolute())
+    name = "simulated" if data.root is None else Path(source).name
+    return DatasetRecord(name, cell.fingerprint[:16], source, profile)

@@ -1,0 +1,52 @@
+"""What worker processes owe to the process that started them, and how many there is room for."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+
+
+def usable_cores() -> int:
+    """Count the cores that this process may use: those it is bound to, or all where that cannot be told."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def end_with_parent() -> None:
+    """Make this process end as soon as the one that started it has died, however it died.
+
+    Call it first thing in a worker process; a thread then waits for the parent's death, and exits with status 1 at
+    once, without any cleaning up. Not even ``kill -9`` of the parent leaves such a worker behind. In a process that
+    :mod:`multiprocessing` did not start it does nothing.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, name="end with parent", daemon=True).start()
+
+
+@contextmanager
+def interrupts_ignored() -> Iterator[None]:
+    """Make processes that are started inside the block ignore Ctrl-C (SIGINT) all their life.
+
+    A terminal sends Ctrl-C to all processes; only the one that started the others should act on it. The signal is
+    blocked, and new processes inherit that from their first moment on, while a worker that ignores the signal itself
+    dies with a traceback where Ctrl-C comes during its start-up. In this process nothing is lost: Ctrl-C inside the
+    block takes effect at its end. Where signals cannot be blocked (Windows) the block simply runs.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # its start, left to multiprocessing, would unblock the signal
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
