@@ -39,7 +39,7 @@ def main() -> None:
 
 def draw(histories: dict[str, list[list[dict[str, Any]]]]) -> None:
     """Draw validation loss and macro recall per epoch, mean of the folds."""
-    figure = Figure(figsize=(10, 3.8), layout="constrained")
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
     axes = figure.subplots(1, 2)
     for axis, metric, title in zip(
         axes, ("val/loss", "val/recall"), ("cross-entropy / nat", "macro recall"), strict=True
@@ -52,7 +52,7 @@ def draw(histories: dict[str, list[list[dict[str, Any]]]]) -> None:
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylim(0, 2)
     axes[1].set_ylim(0, 1)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right", frameon=False)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     folds = len(next(iter(histories.values())))
     figure.suptitle(f"Validation, mean of {folds} folds")
     figure.savefig(HERE / "validation.png", dpi=120)
