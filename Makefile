@@ -27,8 +27,8 @@ demo: $(STAMP) ## Small but real five-fold cross-validation on simulated scans (
 train: $(STAMP) ## Cross-validate the default cell: 840 scans, 100 px, batch 8 (ARGS="seed=1 ..." changes settings)
 	$(BIN)/python -m csam_lightning.train $(ARGS)
 
-sweep: $(STAMP) ## Several small cells one after the other (ARGS="data.batch_size=8,16 ..." chooses them)
-	$(BIN)/python -m csam_lightning.train -m +experiment=demo $(or $(ARGS),data.batch_size=8,32)
+sweep: $(STAMP) ## Several small cells one after the other (ARGS="data.batch_size=16,32 ..." chooses them)
+	$(BIN)/python -m csam_lightning.train -m +experiment=demo $(or $(ARGS),data.batch_size=16,32)
 
 test: lint typecheck ## Lint, types and tests
 	$(BIN)/python -m pytest --numprocesses=2
