@@ -20,7 +20,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $(STAMP)
 
-demo: $(STAMP) ## Small but real five-fold cross-validation on simulated scans (about 3 minutes on 2 cores)
+demo: $(STAMP) ## Small but real five-fold cross-validation on simulated scans (about 4 minutes on 2 cores)
 	$(BIN)/python -m csam_lightning.train +experiment=demo
 	@echo "Next: 'make ui' compares the runs, 'make train' trains the default cell, README.md shows how to use your own scans."
 
