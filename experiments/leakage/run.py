@@ -82,7 +82,7 @@ def draw(pairs: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> None:
         axis.set_title(f"{name}: {len(grouped['folds'])} folds, mean and sd", fontsize=10)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("validation score")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(pairs), frameon=False)
     figure.savefig(HERE / "leakage.png", dpi=130)
 
 
