@@ -7,18 +7,18 @@ from pathlib import Path
 from csam_lightning.evaluation.cell import Cell
 from csam_lightning.evaluation.output import fold_figures
 from csam_lightning.evaluation.result import CellResult, fold_result
-from csam_lightning.tracking.environment import code_tags
 from csam_lightning.tracking.record import CellRecord, DatasetRecord, FoldRecord
 
 
-def cell_record(cell: Cell, params: Mapping[str, str]) -> CellRecord:
+def cell_record(cell: Cell, params: Mapping[str, str], code: Mapping[str, str]) -> CellRecord:
     """Return the record of ``cell`` with all that the files of its folds say by now.
 
     Args:
         cell: The cell; its finished folds are in the record, and those that this run asks for.
         params: The flattened configuration.
+        code: Tags that name the state of the code; asked once a run, since git is slow to answer.
     """
-    tags = {"cell.id": cell.id, "data.fingerprint": cell.fingerprint, **code_tags()}
+    tags = {"cell.id": cell.id, "data.fingerprint": cell.fingerprint, **code}
     wanted = {fold.number for fold in (*cell.finished_folds, *cell.chosen_folds)}
     return CellRecord(
         cell.name, params, tags, _dataset(cell), [_fold_record(cell, number) for number in sorted(wanted)]

@@ -1,6 +1,6 @@
 """One run of a cell: train what is not trained, sum up, and keep MLflow informed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from csam_lightning.cell_record import cell_record, finished_record
@@ -10,8 +10,9 @@ from csam_lightning.evaluation.cross_validation import cross_validate
 from csam_lightning.evaluation.output import write_results
 from csam_lightning.evaluation.result import CellResult, RunIds, sum_up
 from csam_lightning.locks import cell_locked
-from csam_lightning.tracking.environment import describe_environment
+from csam_lightning.tracking.environment import code_tags, describe_environment
 from csam_lightning.tracking.publisher import Publisher
+from csam_lightning.tracking.record import CellRecord
 from csam_lightning.training.events import Event
 
 
@@ -35,20 +36,25 @@ def run_cell(
         InputError: A fold found something that is the user's to mend.
         FoldsFailedError: A fold failed.
     """
+    code = code_tags()
+
+    def record() -> CellRecord:
+        return cell_record(cell, params, code)
+
     with cell_locked(cell.folder):
         publisher = Publisher(cell.folder, uri=uri, experiment=experiment)
         publisher.reopen()
-        publisher.publish(cell_record(cell, params))
+        publisher.publish(record())
         try:
-            _train(cell, publisher, params)
+            _train(cell, publisher, record)
         except BaseException as error:
-            publisher.end(cell_record(cell, params), "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+            publisher.end(record(), "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
             raise
-        publisher.publish(cell_record(cell, params))
-        return _finish(cell, publisher, folder, params, config_text)
+        publisher.publish(record())
+        return _finish(cell, publisher, folder, record, config_text)
 
 
-def _train(cell: Cell, publisher: Publisher, params: Mapping[str, str]) -> None:
+def _train(cell: Cell, publisher: Publisher, record: Callable[[], CellRecord]) -> None:
     epochs = cell.config.trainer.max_epochs
     done = {fold.number: len(cell.fold_folder(fold.number).read_history()) for fold in cell.chosen_folds}
     with fold_progress(cell.name, epochs=epochs, done=done) as show:
@@ -56,17 +62,19 @@ def _train(cell: Cell, publisher: Publisher, params: Mapping[str, str]) -> None:
         def watch(event: Event | None) -> None:
             show(event)
             if event is not None:
-                publisher.publish(cell_record(cell, params), patient=False)
+                publisher.publish(record(), patient=False)
 
         cross_validate(cell, watch)
 
 
-def _finish(cell: Cell, publisher: Publisher, folder: Path, params: Mapping[str, str], config_text: str) -> CellResult:
+def _finish(
+    cell: Cell, publisher: Publisher, folder: Path, record: Callable[[], CellRecord], config_text: str
+) -> CellResult:
     texts = {"config.yaml": config_text, "environment.txt": describe_environment()}
     runs = RunIds(publisher.run_id, publisher.fold_run_ids)
     whole = sum_up(cell, cell.finished_folds)
     kept = write_results(cell, whole, (cell.folder / "results").absolute(), texts=texts, runs=runs)
-    publisher.publish(finished_record(cell_record(cell, params), whole, kept))
+    publisher.publish(finished_record(record(), whole, kept))
     result = sum_up(cell, cell.chosen_folds)
     write_results(cell, result, folder, texts=texts, runs=runs)
     return result
