@@ -8,7 +8,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from csam_lightning.cli import run, typed
-from csam_lightning.config import MAX_SEED, DataConfig, check_data_values
+from csam_lightning.config import DataConfig, check_data_values, check_seed
 from csam_lightning.data.folds import make_folds
 from csam_lightning.data.inspection import inspect_images
 from csam_lightning.data.manifest import Manifest, read_manifest
@@ -35,10 +35,7 @@ def main(config: DictConfig) -> None:
     """
     settings = typed(config, CheckConfig)
     check_data_values(settings.data)
-    if not 0 <= settings.seed <= MAX_SEED:
-        raise InputError(
-            f"{settings.seed} makes no sense here", where="seed", mend=f"give a whole number from 0 to {MAX_SEED}"
-        )
+    check_seed(settings.seed)
     root = _root(settings)
     manifest, problems = read_manifest(
         root,

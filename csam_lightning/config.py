@@ -8,6 +8,9 @@ is turned into these classes by :func:`csam_lightning.cli.typed`, which refuses 
 from dataclasses import dataclass
 from enum import StrEnum
 from math import inf
+from typing import Annotated
+
+from pydantic import Field
 
 from csam_lightning.errors import InputError
 from csam_lightning.simulation.config import SimulationConfig
@@ -60,7 +63,7 @@ class DataConfig:
 
     kind: DataKind
     root: str | None
-    classes: list[str] | None
+    classes: list[Annotated[str, Field(coerce_numbers_to_str=True)]] | None
     package_pattern: str | None
     size: int | None
     image_size: int
@@ -137,7 +140,7 @@ def check_values(config: TrainConfig) -> None:
     _at_least(1, "trainer.threads_per_fold", trainer.threads_per_fold)
     if trainer.processes is not None:
         _at_least(1, "trainer.processes", trainer.processes)
-    _require(0 <= config.seed <= MAX_SEED, "seed", config.seed, f"a whole number from 0 to {MAX_SEED}")
+    check_seed(config.seed)
     rate, decay, warmup = trainer.learning_rate, trainer.weight_decay, trainer.warmup_epochs
     _require(0 < rate < inf, "trainer.learning_rate", rate, "a number above 0")
     _require(0 <= decay < inf, "trainer.weight_decay", decay, "a number from 0")
@@ -165,6 +168,15 @@ def check_data_values(data: DataConfig) -> None:
         _require(bool(data.root), "data.root", data.root, "data.root=DIR, the folder of the scans")
     else:
         _require(data.root is None, "data.root", data.root, "data=folder besides, or leave data.root out")
+
+
+def check_seed(seed: int) -> None:
+    """Check that ``seed`` is one.
+
+    Raises:
+        InputError: It is not.
+    """
+    _require(0 <= seed <= MAX_SEED, "seed", seed, f"a whole number from 0 to {MAX_SEED}")
 
 
 def _at_least(least: int, setting: str, value: int) -> None:

@@ -3,11 +3,13 @@
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 import cv2
 
+from csam_lightning.errors import RunFailedError
 from csam_lightning.processes import end_with_parent, interrupts_ignored
 
 Item = TypeVar("Item")
@@ -43,6 +45,9 @@ def worker_pool(processes: int) -> Iterator[Pool]:
     Workers are started afresh (spawned): a fork of a process that runs threads can hang. When the block is left early,
     items not begun are dropped, and those begun are finished before the exit. Workers leave Ctrl-C to this process and
     end when it dies.
+
+    Raises:
+        RunFailedError: A worker was killed.
     """
     if processes <= 1:
         yield _Inline()
@@ -51,6 +56,9 @@ def worker_pool(processes: int) -> Iterator[Pool]:
     executor = ProcessPoolExecutor(processes, mp_context=context, initializer=_start_worker)
     try:
         yield _Workers(executor)
+    except BrokenProcessPool as error:
+        msg = "a worker process was killed, most likely for want of memory: free some and run it again"
+        raise RunFailedError(msg) from error
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
 

@@ -65,6 +65,14 @@ def test_a_good_folder(folder: "DataFolder", tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == [folder.root]
 
 
+def test_class_names_that_are_numbers_need_no_quotes(folder: "DataFolder", tmp_path: Path) -> None:
+    rows = [row.replace(",A,", ",1,").replace(",B,", ",0,") for row in whole(folder)]
+    folder.listed(*rows, header=HEADER, images=False)
+    done = check(f"data.root={folder.root}", "data.classes=[1,0]", cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == "0 errors, 0 warnings"
+
+
 def test_all_findings_are_printed_errors_first(folder: "DataFolder", tmp_path: Path) -> None:
     rows = whole(folder)
     rows[3] = rows[3].replace(",B,", ",Bee,")

@@ -76,3 +76,17 @@ def test_interrupt_during_start_up_ends_without_a_traceback(simulation: "subproc
     assert simulation.returncode == 130
     assert "Traceback" not in said
     assert said.splitlines()[-1].startswith("error: interrupted")
+
+
+def test_a_killed_worker_ends_the_run_with_one_line_and_leaves_nothing(
+    simulation: "subprocess.Popen[str]", tmp_path: Path
+) -> None:
+    assert until(lambda: list(tmp_path.glob(".set-*/images/*.png")))
+    os.kill(min(workers(simulation.pid)), signal.SIGKILL)
+    _, said = simulation.communicate(timeout=PATIENCE)
+    assert simulation.returncode == 1
+    assert "Traceback" not in said
+    assert said.splitlines()[-1] == (
+        "error: a worker process was killed, most likely for want of memory: free some and run it again"
+    )
+    assert not list(tmp_path.iterdir())
