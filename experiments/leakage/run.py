@@ -3,7 +3,7 @@
 Usage: ``python experiments/leakage/run.py NAME=PUBLISHED,ONCE,GROUPED ...``
 
 PUBLISHED, ONCE and GROUPED are result.json files of a data set's three cells: the published protocol, and the grouped
-one with copies augmented once, as the published one has them, and anew each epoch. Writes leakage.png and table.md here.
+one with copies augmented once, as the published one has them, and anew each epoch. Writes leakage.png and table.md.
 """
 
 import json

@@ -1,0 +1,136 @@
+"""Which cell a configuration and a data set make: its identity, its name and where its folds are kept."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from csam_lightning.config import TrainConfig, When
+from csam_lightning.data.manifest import load_manifest
+from csam_lightning.errors import InputError
+from csam_lightning.simulation.dataset import cached_dataset
+from csam_lightning.training.job import FoldFolder
+
+if TYPE_CHECKING:
+    from csam_lightning.data.manifest import Manifest
+
+GENERATION = 1
+"""Part of every cell's identity: raise it when a change to this package changes what a configuration means."""
+
+
+@dataclass(frozen=True)
+class CellKey:
+    """What tells a cell from every other.
+
+    Attributes:
+        config: Its settings, see :func:`settled`.
+        classes: Class names in order.
+        fingerprint: What the data set holds, in hex.
+        training_scans: Number of scans of the training split.
+    """
+
+    config: TrainConfig
+    classes: tuple[str, ...]
+    fingerprint: str
+    training_scans: int
+
+    @cached_property
+    def id(self) -> str:
+        """Twelve hexadecimal digits that stand for the settings that touch numbers, and the data."""
+        return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The settings that touch numbers, and the data's fingerprint.
+
+        Where results go, where data lie and how many folds run side by side touch no number; which folds are
+        trained now is left out too, so that the folds of a cell can be trained one by one.
+        """
+        settings = asdict(self.config)
+        data = {name: settings["data"][name] for name in ("size", "image_size", "batch_size", "protocol", "num_folds")}
+        trainer = {name: value for name, value in settings["trainer"].items() if name != "processes"}
+        weights = weights_file(self.config.model.weights)
+        if weights is not None:
+            settings["model"]["weights"] = hashlib.sha256(weights.read_bytes()).hexdigest()
+        return {
+            "generation": GENERATION,
+            "fingerprint": self.fingerprint,
+            "classes": self.classes,
+            "data": data,
+            "augment": settings["augment"],
+            "model": settings["model"],
+            "trainer": trainer,
+            "seed": settings["seed"],
+        }
+
+    @property
+    def size(self) -> int:
+        """The data size: as asked for, or the number of training scans."""
+        return self.config.data.size or self.training_scans
+
+    @property
+    def name(self) -> str:
+        """A name that reads well in a list, for example ``840 px100 b8``."""
+        data = self.config.data
+        parts = [f"{self.size} px{data.image_size} b{data.batch_size}"]
+        if data.protocol == "published":
+            parts.append("published")
+        if self.config.seed:
+            parts.append(f"seed{self.config.seed}")
+        return " ".join(parts)
+
+    @property
+    def folder(self) -> Path:
+        """Where the trained folds are kept."""
+        return Path(self.config.output_dir).expanduser() / "cells" / self.id
+
+    def fold_folder(self, number: int) -> FoldFolder:
+        """Return the files of a fold."""
+        return FoldFolder((self.folder / f"fold_{number}").absolute())
+
+
+def read_data(config: TrainConfig) -> "Manifest":
+    """Read and check the manifest; the simulated data set is made where it is not there yet.
+
+    Raises:
+        InputError: Something about the data is wrong.
+    """
+    data = config.data
+    cache = Path(config.cache_dir).expanduser()
+    root = cached_dataset(data.simulation, cache) if data.simulation else Path(str(data.root)).expanduser()
+    return load_manifest(
+        root,
+        classes=data.classes,
+        package_pattern=data.package_pattern,
+        need_labels=True,
+        need_packages=data.protocol == "grouped",
+    )
+
+
+def settled(config: TrainConfig) -> TrainConfig:
+    """Return ``config`` with a weights file's full path, and with the augmentation that its protocol makes.
+
+    The published protocol makes its copies once, before the split, whatever ``augment.when`` says.
+    """
+    weights = weights_file(config.model.weights)
+    if weights is not None:
+        config = replace(config, model=replace(config.model, weights=str(weights)))
+    if config.data.protocol == "published":
+        config = replace(config, augment=replace(config.augment, when=When.once))
+    return config
+
+
+def weights_file(weights: str | None) -> Path | None:
+    """Return the file that ``model.weights`` names, if it names one.
+
+    Raises:
+        InputError: There is no such file.
+    """
+    if weights is None or weights == "imagenet":
+        return None
+    file = Path(weights).expanduser().absolute()
+    if not file.is_file():
+        raise InputError(f"no file {weights}", where="model.weights", mend="give null, imagenet or an existing file")
+    return file
