@@ -52,7 +52,7 @@ def _cell_metrics(result: CellResult) -> dict[str, float]:
     metrics |= {f"{name.replace('_', '/', 1)}_std": value for name, value in result.std.items()}
     for prefix, scores in (("out_of_fold", result.out_of_fold), ("test", result.test)):
         if scores is not None:
-            metrics |= {f"{prefix}/{name}": getattr(scores, name) for name in ("accuracy", "precision", "recall")}
+            metrics |= {f"{prefix}/{name}": getattr(scores, name) for name in ("accuracy", "precision", "recall", "f1")}
     if result.single_test is not None:
         metrics |= {f"test/single_{name}": value for name, value in result.single_test.items()}
     speed = result.images / result.seconds if result.seconds else 0.0

@@ -9,7 +9,7 @@ from csam_lightning.evaluation.cell import Cell
 from csam_lightning.evaluation.cross_validation import cross_validate
 from csam_lightning.evaluation.output import write_results
 from csam_lightning.evaluation.result import CellResult, RunIds, sum_up
-from csam_lightning.locks import cell_locked
+from csam_lightning.locks import cell_locked, set_aside
 from csam_lightning.tracking.environment import code_tags, describe_environment
 from csam_lightning.tracking.publisher import Publisher
 from csam_lightning.tracking.record import CellRecord
@@ -17,7 +17,7 @@ from csam_lightning.training.events import Event
 
 
 def run_cell(
-    cell: Cell, folder: Path, *, uri: str, experiment: str, params: Mapping[str, str], config_text: str
+    cell: Cell, folder: Path, *, publish_with: Callable[[], Publisher], params: Mapping[str, str], config_text: str
 ) -> CellResult:
     """Run ``cell``, write its results to ``folder`` and send its runs to MLflow.
 
@@ -27,8 +27,7 @@ def run_cell(
     Args:
         cell: The cell; finished folds are taken up, not trained again.
         folder: The run's folder, see :func:`csam_lightning.evaluation.output.write_results`.
-        uri: The MLflow store.
-        experiment: The MLflow experiment.
+        publish_with: Makes what sends the cell's runs to MLflow, once no other process holds the cell.
         params: The flattened configuration, for MLflow.
         config_text: The configuration as YAML.
 
@@ -42,7 +41,9 @@ def run_cell(
         return cell_record(cell, params, code)
 
     with cell_locked(cell.folder):
-        publisher = Publisher(cell.folder, uri=uri, experiment=experiment)
+        if cell.config.force:
+            set_aside(cell.folder)
+        publisher = publish_with()
         publisher.reopen()
         publisher.publish(record())
         try:

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import NoReturn, TypeVar
 
 import hydra
@@ -22,17 +23,25 @@ NOISE = ("object_type=", "reference_type=", "provider=", "Config search path", "
 Config = TypeVar("Config")
 
 
-def run(task: Callable[[DictConfig], None], config_name: str) -> NoReturn:
+def run(
+    task: Callable[[DictConfig], None], config_name: str, around: AbstractContextManager[None] | None = None
+) -> NoReturn:
     """Run ``task`` with the configuration that Hydra composes from the command line, and exit.
 
     Exit status: 0 done, 1 a run failed, 2 bad input or bad configuration (stderr then ends with one line and shows
     no traceback), 130 interrupted.
+
+    Args:
+        task: What the command does.
+        config_name: Its file in ``conf/``, which is the command's name too.
+        around: Entered before and left after the task's runs.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # being asked to end is Ctrl-C from afar
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors to us instead of printing them and exiting 1
     command = hydra.main(version_base="1.3", config_path="pkg://csam_lightning.conf", config_name=config_name)(task)
     try:
-        command()
+        with around or nullcontext():
+            command()
     except InputError as error:
         _leave(str(error), BAD_INPUT)
     except (HydraException, OmegaConfBaseException) as error:

@@ -123,6 +123,7 @@ class TrainConfig:
     trainer: TrainerConfig
     tracking: TrackingConfig
     folds: list[int] | None
+    force: bool
     seed: int
     output_dir: str
     cache_dir: str

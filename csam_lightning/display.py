@@ -25,7 +25,7 @@ COLUMNS = {
     "val_precision": "precision",
     "val_recall": "recall",
 }
-NARROWEST = 100
+NARROWEST = 120
 """Columns that a table needs; a pipe or a small terminal is treated as that wide."""
 
 
@@ -77,9 +77,7 @@ def _print_event(on: Console, event: Event | None, epochs: int) -> None:
 
 def print_result(name: str, result: "CellResult", classes: Sequence[str]) -> None:
     """Print a cell's table of folds and its confusion matrices to stdout."""
-    on = Console(highlight=False)
-    if on.width < NARROWEST:
-        on = Console(highlight=False, width=NARROWEST)
+    on = wide_console()
     on.print(f"\n[bold]{name}[/bold]: cross-validation, {len(result.folds)} folds")
     on.print(_fold_table(result))
     _print_scores(
@@ -95,6 +93,12 @@ def print_result(name: str, result: "CellResult", classes: Sequence[str]) -> Non
         f"One network alone, mean of the folds: accuracy {single['accuracy']:.3f}, "
         f"macro precision {single['precision']:.3f}, macro recall {single['recall']:.3f}\n"
     )
+
+
+def wide_console() -> Console:
+    """Return a console on stdout, wide enough for a table also where it is a pipe."""
+    on = Console(highlight=False)
+    return on if on.width >= NARROWEST else Console(highlight=False, width=NARROWEST)
 
 
 def _print_scores(on: Console, title: str, scores: "Scores") -> None:

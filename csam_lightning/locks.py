@@ -1,4 +1,4 @@
-"""Who may touch a cell's folder: one process at a time."""
+"""Who may touch a cell's or a grid's folder: one process at a time."""
 
 import logging
 from collections.abc import Iterator
@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+CELL_LOCK = "cell.lock"
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +34,20 @@ def cell_locked(folder: Path) -> Iterator[None]:
 @contextmanager
 def cell_locked_if_free(folder: Path) -> Iterator[bool]:
     """Hold the cell in ``folder`` if no other process does; yield whether it is held."""
-    lock = _lock(folder)
+    with _locked_if_free(_lock(folder)) as held:
+        yield held
+
+
+@contextmanager
+def sweep_locked_if_free(folder: Path) -> Iterator[bool]:
+    """Hold the grid in ``folder`` if no other process runs it as a sweep; yield whether it is held."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked_if_free(FileLock(folder / "sweep.lock")) as held:
+        yield held
+
+
+@contextmanager
+def _locked_if_free(lock: FileLock) -> Iterator[bool]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -44,5 +59,17 @@ def cell_locked_if_free(folder: Path) -> Iterator[bool]:
         lock.release()
 
 
+def set_aside(folder: Path) -> None:
+    """Move what a cell's folder holds to ``former/<number>`` in it; call it while the cell is held."""
+    former = folder / "former"
+    kept = [entry for entry in folder.iterdir() if entry.name not in {CELL_LOCK, former.name}]
+    if not kept:
+        return
+    place = former / str(len(list(former.glob("*"))))
+    place.mkdir(parents=True)
+    for entry in kept:
+        entry.rename(place / entry.name)
+
+
 def _lock(folder: Path) -> FileLock:
-    return FileLock(folder / "cell.lock")
+    return FileLock(folder / CELL_LOCK)

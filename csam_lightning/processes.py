@@ -7,11 +7,22 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
+from multiprocessing.context import SpawnContext
 
 
 def usable_cores() -> int:
     """Count the cores that this process may use: those it is bound to, or all where that cannot be told."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def spawn_context() -> SpawnContext:
+    """Return the context in which new processes start from scratch.
+
+    A joblib worker has joblib's own start method, which it would hand down to processes that do not know it.
+    """
+    if multiprocessing.get_start_method(allow_none=True) not in multiprocessing.get_all_start_methods():
+        multiprocessing.set_start_method("spawn", force=True)
+    return multiprocessing.get_context("spawn")
 
 
 def end_with_parent() -> None:

@@ -1,7 +1,7 @@
 """Progress bars on a terminal, plain lines elsewhere."""
 
-import sys
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import TypeVar
 
 from rich.console import Console
@@ -17,9 +17,10 @@ from rich.progress import (
 T = TypeVar("T")
 
 
+@cache
 def console() -> Console:
-    """Return a console on stderr, where progress belongs: stdout carries results."""
-    return Console(file=sys.stderr, highlight=False)
+    """Return the one console on stderr, where progress belongs; lines printed to it go above a bar that is shown."""
+    return Console(stderr=True, highlight=False)
 
 
 def bar(on: Console) -> Progress:

@@ -1,57 +1,101 @@
 """``python -m csam_lightning.train``: cross-validate one cell, or many with ``-m``."""
 
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from csam_lightning.cell_run import run_cell
-from csam_lightning.cli import run, typed
-from csam_lightning.config import TrainConfig, check_values
+from csam_lightning.cli import run
 from csam_lightning.display import print_result
-from csam_lightning.errors import InputError
-from csam_lightning.evaluation.cell import prepare_cell
-from csam_lightning.tracking.publisher import publish_pending
+from csam_lightning.errors import InputError, RunFailedError
+from csam_lightning.evaluation.cell import Cell, prepare_cell
+from csam_lightning.evaluation.result import CellResult
+from csam_lightning.sweeps.folder import JobOutcome, SweepFolder
+from csam_lightning.sweeps.session import job_settings, sweep_closed
+from csam_lightning.sweeps.sharing import with_share_of_cores
+from csam_lightning.tracking.publisher import Publisher
+from csam_lightning.tracking.settling import settle
 from csam_lightning.tracking.store import store_uri, without_password
+from csam_lightning.tracking.sweep_run import SweepRun
+
+log = logging.getLogger(__name__)
 
 
 def train(composed: DictConfig) -> None:
-    """Run the cell that ``composed`` describes and show what came out; bad input leaves no folder behind."""
-    folder = Path(HydraConfig.get().runtime.output_dir)
+    """Run the cell that ``composed`` describes, by itself or as a job of a sweep."""
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    if hydra.mode == RunMode.MULTIRUN:
+        _train_in_sweep(composed, folder, SweepFolder(Path(hydra.sweep.dir).absolute()), int(hydra.job.num))
+    elif hydra.sweeper.params:
+        with suppress(OSError):
+            folder.rmdir()
+        raise InputError("it is a sweep of many cells", where="experiment", mend="add -m to run it")
+    else:
+        _train_alone(composed, folder)
+
+
+def _train_alone(composed: DictConfig, folder: Path) -> None:
+    """Run a cell and show what came out; bad input leaves no folder behind."""
+    output = Path(str(composed.output_dir)).expanduser()
     try:
-        _train(composed, folder)
+        cell = prepare_cell(job_settings(composed))
+        settle(cells=output / "cells", grids=output / "grids", uri=composed.tracking.uri)
+        result = _run(composed, cell, folder, sweep=None)
     except (InputError, OmegaConfBaseException):
         with suppress(OSError):  # the folder is not empty, or not made yet
             folder.rmdir()
         raise
+    uri = without_password(store_uri(composed.tracking.uri))
+    print_result(cell.name, result, cell.classes)
+    print(f"result   {folder / 'result.json'}")  # noqa: T201 - the command's result
+    print(f"figures  {folder / 'figures'}")  # noqa: T201
+    print(f"MLflow   mlflow ui --backend-store-uri '{uri}'")  # noqa: T201
 
 
-def _train(composed: DictConfig, folder: Path) -> None:
-    config = typed(composed, TrainConfig)
-    check_values(config)
-    uri = store_uri(config.tracking.uri)
-    cell = prepare_cell(config)
-    publish_pending(cell.folder.parent, uri=uri)
+def _train_in_sweep(composed: DictConfig, folder: Path, sweep: SweepFolder, number: int) -> None:
+    """Run a cell of a sweep and tell the sweep how it ended; a failure is the cell's own and ends no other."""
+    hydra = HydraConfig.get()
+    overrides = " ".join(hydra.overrides.task)
+    cell: Cell | None = None
+    reason = None
+    try:
+        cell = prepare_cell(with_share_of_cores(job_settings(composed), hydra.launcher))
+        uri, experiment = composed.tracking.uri, composed.tracking.experiment
+        _run(composed, cell, folder, sweep=SweepRun(sweep.read_grid(), uri=uri, experiment=experiment))
+    except (InputError, OmegaConfBaseException, RunFailedError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        log.error("%s", error)  # noqa: TRY400 - a known failure: its line says it all
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        log.exception("the cell failed")
+    sweep.write(
+        JobOutcome(number, cell.id if cell else None, cell.name if cell else overrides, str(folder.absolute()), reason)
+    )
+
+
+def _run(composed: DictConfig, cell: Cell, folder: Path, *, sweep: SweepRun | None) -> CellResult:
+    tracking = cell.config.tracking
+    uri = store_uri(tracking.uri)
     OmegaConf.update(composed, "tracking.uri", without_password(uri))
     OmegaConf.update(composed, "augment.when", cell.config.augment.when.value)
     params = flatten(OmegaConf.to_container(composed, resolve=True))
     params.pop("folds")  # a cell's run tells of all its folds, whichever this run asks for
-    result = run_cell(
+    return run_cell(
         cell,
         folder,
-        uri=uri,
-        experiment=config.tracking.experiment,
+        publish_with=partial(Publisher, cell.folder, uri=uri, experiment=tracking.experiment, sweep=sweep),
         params=params,
         config_text=OmegaConf.to_yaml(composed, resolve=True),
     )
-    print_result(cell.name, result, cell.classes)
-    print(f"result   {folder / 'result.json'}")  # noqa: T201 - the command's result
-    print(f"figures  {folder / 'figures'}")  # noqa: T201
-    print(f"MLflow   mlflow ui --backend-store-uri '{without_password(uri)}'")  # noqa: T201
 
 
 def flatten(values: Any, prefix: str = "") -> dict[str, str]:
@@ -65,4 +109,4 @@ def flatten(values: Any, prefix: str = "") -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    run(train, "train")
+    run(train, "train", around=sweep_closed())

@@ -1,8 +1,10 @@
 """Tiny data sets and the real command line, for all tests."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -74,3 +76,26 @@ def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+def heed_interrupts() -> None:
+    """Undo what a shell does to a test run in the background: let Ctrl-C be ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def wait_for_orphans(work: Path) -> None:
+    """Wait until the folds' processes have noticed that the one that watched them is gone."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        alive = [pid for pid in Path("/proc").glob("[0-9]*") if belongs_to(pid, work)]
+        if not alive:
+            return
+        time.sleep(0.2)
+    pytest.fail(f"processes left behind: {alive}")
+
+
+def belongs_to(process: Path, work: Path) -> bool:
+    try:
+        return (process / "cwd").readlink() == work and b"python" in (process / "cmdline").read_bytes()
+    except OSError:
+        return False

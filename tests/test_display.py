@@ -86,4 +86,4 @@ def test_result_shows_mean_and_spread_and_what_was_confused(capsys: pytest.Captu
 def test_single_fold_has_no_spread() -> None:
     assert all(np.isnan(value) for value in result(1).std.values())
     assert result(3).std["val_loss"] == pytest.approx(0.1)
-    assert result(3).single_test == pytest.approx({"accuracy": 2 / 3, "precision": 0.75, "recall": 0.75})
+    assert result(3).single_test == pytest.approx({"accuracy": 2 / 3, "precision": 0.75, "recall": 0.75, "f1": 2 / 3})

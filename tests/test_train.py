@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from mlflow.tracking import MlflowClient
 from PIL import Image
 from sklearn import metrics
 
-from tests.conftest import tiny_table, write_scans
+from tests.conftest import heed_interrupts, tiny_table, wait_for_orphans, write_scans
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -34,6 +33,7 @@ FOLD_KEYS = {
     "val_loss",
     "val_precision",
     "val_recall",
+    "val_f1",
     "delta_accuracy",
     "delta_loss",
 }
@@ -178,6 +178,22 @@ def test_same_command_again_trains_nothing_and_says_the_same(
     assert one["run_id"] == first["run_id"]
 
 
+def test_force_trains_anew_and_keeps_what_was(command: Command, scans_folder: Path, tmp_path: Path) -> None:
+    settings = small(scans_folder, tmp_path / "cache", "trainer.max_epochs=1", "folds=[0]")
+    assert command("train", *settings).returncode == 0
+    forced = command("train", *settings, "force=true")
+    assert forced.returncode == 0, forced.stderr
+    assert "fold 0 epoch 1/1" in forced.stderr
+    work = tmp_path / "work"
+    first, second = results(work)
+    assert timeless(first) == timeless(second)
+    assert first["run_id"] != second["run_id"]
+    client = MlflowClient(f"sqlite:///{work}/mlflow.db")
+    assert {client.get_run(result["run_id"]).info.status for result in (first, second)} == {"FINISHED"}
+    kept = json.loads(next(work.glob("outputs/cells/*/former/0/results/result.json")).read_text())
+    assert kept["run_id"] == first["run_id"]
+
+
 def test_published_protocol_keeps_copies_apart(command: Command, tmp_path: Path) -> None:
     table = tiny_table(packages=12, test_packages=0)
     table.loc[table["package_id"].isin(["p00", "p04"]), "label"] = "D"
@@ -288,37 +304,6 @@ def test_cell_taken_up_after_an_interruption_gives_the_same_numbers(
     assert command("train", *settings).returncode == 0
     taken_up, undisturbed = results(work)
     assert timeless(taken_up) == timeless(undisturbed)
-
-
-def heed_interrupts() -> None:
-    """Undo what a shell does to a test run in the background: let Ctrl-C be ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def wait_for_orphans(work: Path) -> None:
-    """Wait until the folds' processes have noticed that the one that watched them is gone."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        alive = [pid for pid in Path("/proc").glob("[0-9]*") if belongs_to(pid, work)]
-        if not alive:
-            return
-        time.sleep(0.2)
-    pytest.fail(f"processes left behind: {alive}")
-
-
-def belongs_to(process: Path, work: Path) -> bool:
-    try:
-        return (process / "cwd").readlink() == work and b"python" in (process / "cmdline").read_bytes()
-    except OSError:
-        return False
-
-
-def test_sweep_of_several_cells(command: Command, scans_folder: Path, tmp_path: Path) -> None:
-    settings = small(scans_folder, tmp_path / "cache", "trainer.max_epochs=1", "folds=[0]")
-    done = command("train", *settings, "data.batch_size=4,8", "-m")
-    assert done.returncode == 0, done.stderr
-    found = sorted((tmp_path / "work").glob("outputs/sweeps/*/*/result.json"))
-    assert [json.loads(file.read_text())["cell"]["batch_size"] for file in found] == [4, 8]
 
 
 def test_help_lists_groups_and_settings(command: Command) -> None:

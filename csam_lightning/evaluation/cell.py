@@ -55,8 +55,7 @@ class Cell(CellKey):
     @property
     def chosen_folds(self) -> list[Fold]:
         """The folds that this run asks for."""
-        chosen = self.config.folds
-        return [fold for fold in self.folds if chosen is None or fold.number in chosen]
+        return [self.folds[number] for number in self.chosen_numbers]
 
     @property
     def finished_folds(self) -> list[Fold]:

@@ -19,6 +19,6 @@ def cross_validate(cell: Cell, watch: "Callable[[Event | None], None]") -> None:
         cell: The cell, held by this process alone.
         watch: See :func:`csam_lightning.training.pool.train_folds`.
     """
-    jobs = [cell.job(fold) for fold in cell.chosen_folds if not cell.fold_folder(fold.number).finished]
+    jobs = [cell.job(cell.folds[number]) for number in cell.unfinished_numbers]
     processes = cell.config.trainer.processes or max(1, usable_cores() // cell.config.trainer.threads_per_fold)
     train_folds(jobs, processes=processes, watch=watch)

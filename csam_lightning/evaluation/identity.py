@@ -90,6 +90,17 @@ class CellKey:
         """Return the files of a fold."""
         return FoldFolder((self.folder / f"fold_{number}").absolute())
 
+    @property
+    def chosen_numbers(self) -> list[int]:
+        """Numbers of the folds that are asked for."""
+        chosen = self.config.folds
+        return [number for number in range(self.config.data.num_folds) if chosen is None or number in chosen]
+
+    @property
+    def unfinished_numbers(self) -> list[int]:
+        """Numbers of the folds that are asked for and to be trained."""
+        return [n for n in self.chosen_numbers if self.config.force or not self.fold_folder(n).finished]
+
 
 def read_data(config: TrainConfig) -> "Manifest":
     """Read and check the manifest; the simulated data set is made where it is not there yet.

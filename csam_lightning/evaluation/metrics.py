@@ -17,12 +17,14 @@ class Scores:
         accuracy: Share of images classified rightly.
         precision: Mean over the classes present of TP / (TP + FP); 0 for a class that is never predicted.
         recall: Mean over the classes present of TP / (TP + FN).
+        f1: Mean over the classes present of 2 TP / (2 TP + FP + FN).
         confusion_matrix: Counts, actual × predicted, int64 of shape (classes, classes).
     """
 
     accuracy: float
     precision: float
     recall: float
+    f1: float
     confusion_matrix: "NDArray[np.int64]"
 
 
@@ -36,10 +38,13 @@ def score(codes: "NDArray[np.int64]", probabilities: "NDArray[np.float32]") -> S
     from sklearn import metrics
 
     predicted = probabilities.argmax(axis=1)
-    present = np.unique(codes)
+    precision, recall, f1, _ = metrics.precision_recall_fscore_support(
+        codes, predicted, labels=np.unique(codes), average="macro", zero_division=0
+    )
     return Scores(
         accuracy=float(metrics.accuracy_score(codes, predicted)),
-        precision=float(metrics.precision_score(codes, predicted, labels=present, average="macro", zero_division=0)),
-        recall=float(metrics.recall_score(codes, predicted, labels=present, average="macro", zero_division=0)),
+        precision=float(precision),
+        recall=float(recall),
+        f1=float(f1),
         confusion_matrix=metrics.confusion_matrix(codes, predicted, labels=np.arange(probabilities.shape[1])),
     )

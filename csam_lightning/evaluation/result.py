@@ -23,7 +23,7 @@ class FoldResult:
     Attributes:
         number: The fold's number.
         metrics: ``train_…`` and ``val_…`` accuracy and loss of evaluation passes over scans as scanned, validation
-            precision and recall, and ``delta_…``, training minus validation. Under the published protocol also the
+            precision, recall and F1, and ``delta_…``, training minus validation. Under the published protocol also the
             validation scores over the balanced images, augmented copies included, as ``val_…_with_copies``.
         history: Metrics per epoch.
         validation: Scores over the validation scans as scanned.
@@ -74,11 +74,11 @@ class CellResult:
 
     @property
     def single_test(self) -> dict[str, float] | None:
-        """Mean over the folds of each single network's accuracy, precision and recall on the test split."""
+        """Mean over the folds of each single network's accuracy, precision, recall and F1 on the test split."""
         tests = [fold.test for fold in self.folds if fold.test is not None]
         if not tests:
             return None
-        names = ("accuracy", "precision", "recall")
+        names = ("accuracy", "precision", "recall", "f1")
         return {name: float(np.mean([getattr(test, name) for test in tests])) for name in names}
 
 
@@ -127,6 +127,7 @@ def fold_result(cell: Cell, number: int) -> FoldResult:
         "val_loss": outcome.val_loss,
         "val_precision": validation.precision,
         "val_recall": validation.recall,
+        "val_f1": validation.f1,
         "delta_accuracy": outcome.train_accuracy - validation.accuracy,
         "delta_loss": outcome.train_loss - outcome.val_loss,
     }
@@ -188,6 +189,7 @@ def _scores_json(scores: Scores, classes: Sequence[str]) -> dict[str, Any]:
         "accuracy": scores.accuracy,
         "precision": scores.precision,
         "recall": scores.recall,
+        "f1": scores.f1,
         "classes": list(classes),
         "confusion_matrix": scores.confusion_matrix.tolist(),
     }

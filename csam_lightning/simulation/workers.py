@@ -1,6 +1,5 @@
 """Worker processes whose number changes nothing but the time taken."""
 
-import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -10,7 +9,7 @@ from typing import Protocol, TypeVar
 import cv2
 
 from csam_lightning.errors import RunFailedError
-from csam_lightning.processes import end_with_parent, interrupts_ignored
+from csam_lightning.processes import end_with_parent, interrupts_ignored, spawn_context
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -52,8 +51,7 @@ def worker_pool(processes: int) -> Iterator[Pool]:
     if processes <= 1:
         yield _Inline()
         return
-    context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(processes, mp_context=context, initializer=_start_worker)
+    executor = ProcessPoolExecutor(processes, mp_context=spawn_context(), initializer=_start_worker)
     try:
         yield _Workers(executor)
     except BrokenProcessPool as error:

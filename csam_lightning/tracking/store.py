@@ -1,5 +1,6 @@
 """The MLflow store: its address, its creation, a client that fails fast."""
 
+import hashlib
 import logging
 import os
 from contextlib import AbstractContextManager, nullcontext
@@ -53,6 +54,11 @@ def _sqlite_file(address: str) -> Path | None:
     if not address.startswith("sqlite:///"):
         return None
     return Path(address.removeprefix("sqlite:///")).absolute()
+
+
+def short(text: str) -> str:
+    """Return 12 hexadecimal digits that stand for ``text`` in file names."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def without_password(uri: str) -> str:

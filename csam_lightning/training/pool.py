@@ -1,6 +1,5 @@
 """Folds side by side in processes of their own."""
 
-import multiprocessing
 import signal
 import traceback
 from collections import deque
@@ -11,7 +10,7 @@ from multiprocessing.process import BaseProcess
 from typing import Self
 
 from csam_lightning.errors import InputError, RunFailedError
-from csam_lightning.processes import end_with_parent, interrupts_ignored
+from csam_lightning.processes import end_with_parent, interrupts_ignored, spawn_context
 from csam_lightning.training.events import Event, FoldEnded, FoldFailed
 from csam_lightning.training.job import FoldJob
 
@@ -32,7 +31,7 @@ class _Worker:
 
     @classmethod
     def start(cls) -> Self:
-        context = multiprocessing.get_context("spawn")
+        context = spawn_context()
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs,), daemon=True)
         with interrupts_ignored():  # the child inherits that: Ctrl-C is the watching process's business

@@ -15,6 +15,7 @@ def test_scores_follow_the_definitions() -> None:
     assert scores.accuracy == pytest.approx(4 / 6)
     assert scores.precision == pytest.approx((2 / 2 + 1 / 2 + 1 / 2) / 3)
     assert scores.recall == pytest.approx((2 / 3 + 1 / 2 + 1 / 1) / 3)
+    assert scores.f1 == pytest.approx((4 / 5 + 2 / 4 + 2 / 3) / 3)
     assert scores.confusion_matrix.tolist() == [[2, 1, 0], [0, 1, 1], [0, 0, 1]]
 
 
@@ -40,4 +41,5 @@ def test_scores_equal_what_the_confusion_matrix_says(drawn: tuple[np.ndarray, np
     right, named = np.diag(matrix)[present], matrix.sum(axis=0)[present]
     assert scores.accuracy == pytest.approx(np.trace(matrix) / matrix.sum())
     assert scores.recall == pytest.approx((right / matrix.sum(axis=1)[present]).mean())
+    assert scores.f1 == pytest.approx((2 * right / (matrix.sum(axis=1)[present] + named)).mean())
     assert scores.precision == pytest.approx(np.divide(right, named, where=named > 0, out=np.zeros(len(right))).mean())

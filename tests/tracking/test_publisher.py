@@ -12,8 +12,9 @@ from mlflow.tracking import MlflowClient
 
 from csam_lightning.errors import InputError
 from csam_lightning.locks import cell_locked
-from csam_lightning.tracking.publisher import Publisher, publish_pending
+from csam_lightning.tracking.publisher import Publisher
 from csam_lightning.tracking.record import CellRecord, DatasetRecord, FoldRecord
+from csam_lightning.tracking.settling import settle
 from csam_lightning.tracking.store import hide_password, open_store, store_uri, without_password
 
 EPOCHS = [
@@ -149,7 +150,7 @@ def test_store_that_is_away_stops_nothing_and_gets_everything_later(
     assert "Training goes on; results are kept in" in warning
     assert publisher.run_id is None
     blocked.unlink()
-    publish_pending(tmp_path / "cells", uri=uri)
+    settle(cells=tmp_path / "cells", grids=tmp_path / "grids", uri=uri)
     assert [run.info.status for run in runs(uri)["cells"]] == ["FINISHED"]
     assert runs(uri)["folds"][0].data.metrics["val/loss"] == 0.9
     assert not list((tmp_path / "cells").glob("*/tracking/*.pending.json"))
@@ -173,7 +174,7 @@ def test_record_that_lost_a_file_holds_up_no_other(tmp_path: Path, caplog: pytes
         assert not Publisher(folder, uri=away, experiment="lab").publish(own)
     (tmp_path / "bbb.png").write_bytes(b"png")
     (tmp_path / "blocked").unlink()
-    publish_pending(tmp_path / "cells", uri=away)
+    settle(cells=tmp_path / "cells", grids=tmp_path / "grids", uri=away)
     assert {run.info.run_name: run.info.status for run in runs(away)["cells"]} == {"aaa": "FINISHED", "bbb": "FINISHED"}
     assert "aaa.png is gone and not sent to MLflow" in caplog.text
     assert not list((tmp_path / "cells").glob("*/tracking/*.pending.json"))
@@ -195,7 +196,7 @@ def test_cell_that_another_process_holds_is_not_sent_meanwhile(uri: str, tmp_pat
     Publisher(folder, uri=uri, experiment="lab").publish(record())
     (tmp_path / "store").unlink()
     with cell_locked(folder):
-        publish_pending(tmp_path / "cells", uri=uri)
+        settle(cells=tmp_path / "cells", grids=tmp_path / "grids", uri=uri)
     assert list(folder.glob("tracking/*.pending.json"))
 
 

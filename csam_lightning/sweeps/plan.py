@@ -1,0 +1,151 @@
+"""What a sweep is going to do: its cells, in the order in which Hydra launches them."""
+
+import copy
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
+
+from csam_lightning.config import TrainConfig
+from csam_lightning.data.scans import fingerprint
+from csam_lightning.data.selection import check_classes
+from csam_lightning.data.summary import training_scans
+from csam_lightning.errors import InputError
+from csam_lightning.evaluation.identity import CellKey, read_data, settled
+from csam_lightning.progress import track
+
+if TYPE_CHECKING:
+    from hydra.core.config_loader import ConfigLoader
+
+    from csam_lightning.data.manifest import Manifest
+
+STEP_IN_IMAGES = 50 / 15
+"""Fixed time of a training step over the time of one image of 100×100 px, both measured on a CPU core: a small batch
+costs more than its share."""
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """One job of a sweep.
+
+    Attributes:
+        number: Its number, as Hydra counts.
+        label: The overrides that set it apart from the other jobs.
+        key: Its cell; None where its settings or data are bad: the job will fail alone.
+        reason: What is bad about them.
+    """
+
+    number: int
+    label: str
+    key: CellKey | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """All jobs of a sweep."""
+
+    jobs: tuple[PlannedJob, ...]
+
+    @cached_property
+    def cells(self) -> dict[str, CellKey]:
+        """The sweep's cells by id, each once."""
+        return {job.key.id: job.key for job in self.jobs if job.key is not None}
+
+    @cached_property
+    def id(self) -> str:
+        """Twelve hexadecimal digits that stand for the set of cells: equal grids are the same sweep taken up again."""
+        asked = sorted({job.key.id if job.key is not None else job.label for job in self.jobs})
+        return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:12]
+
+    @property
+    def trainings(self) -> int:
+        """Folds to train in all cells, finished ones included."""
+        return sum(len(key.chosen_numbers) for key in self.cells.values())
+
+    @property
+    def finished(self) -> int:
+        """Folds that are trained already."""
+        return sum(len(key.chosen_numbers) - len(key.unfinished_numbers) for key in self.cells.values())
+
+
+def work(key: CellKey) -> float:
+    """Return how much training a cell has left, in images of 100×100 px, counting a step's fixed time as images.
+
+    A convolution's cost grows with the number of pixels; see ``STEP_IN_IMAGES`` for the rest.
+    """
+    data, folds = key.config.data, key.config.data.num_folds
+    images = key.size * (folds - 1) / folds * key.config.trainer.max_epochs * len(key.unfinished_numbers)
+    return images * ((data.image_size / 100) ** 2 + STEP_IN_IMAGES / data.batch_size)
+
+
+def plan_sweep(config: DictConfig, settings: Callable[[DictConfig], TrainConfig]) -> SweepPlan:
+    """Work out the cells that a multirun asks for.
+
+    Args:
+        config: The multirun's composed configuration, with its ``hydra`` node.
+        settings: Turns a job's composed configuration into checked settings.
+
+    Raises:
+        HydraException: The command line cannot be read.
+    """
+    loader = GlobalHydra.instance().config_loader()
+    jobs = _jobs(config, loader)
+    known: dict[str, tuple[Manifest, str]] = {}
+    common = set.intersection(*map(set, jobs)) if len(jobs) > 1 else set()
+    planned = []
+    for number, overrides in enumerate(track(jobs, description="planning the sweep", total=len(jobs))):
+        label = " ".join(override for override in overrides if override not in common)
+        try:
+            key = _key(settings(_composed(config, loader, overrides)), known)
+        except (InputError, OmegaConfBaseException) as error:
+            planned.append(PlannedJob(number, label, None, str(error)))
+        else:
+            planned.append(PlannedJob(number, label, key))
+    return SweepPlan(tuple(planned))
+
+
+def _jobs(config: DictConfig, loader: "ConfigLoader") -> list[list[str]]:
+    """Return each job's overrides, as Hydra's basic sweeper makes them of the command line and the experiment."""
+    params = config.hydra.sweeper.params or {}
+    arguments = [*(f"{name}={value}" for name, value in params.items()), *config.hydra.overrides.task]
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(arguments)
+    return [job for batch in BasicSweeper.split_arguments(parsed, None) for job in batch]
+
+
+def _composed(config: DictConfig, loader: "ConfigLoader", overrides: Iterable[str]) -> DictConfig:
+    composed = copy.deepcopy(loader.load_sweep_config(config, list(overrides)))
+    with read_write(composed), open_dict(composed):
+        del composed["hydra"]
+    return composed
+
+
+def _key(config: TrainConfig, known: dict[str, tuple["Manifest", str]]) -> CellKey:
+    """Return the cell of ``config``; each data set is read once, however many cells it has."""
+    config = settled(config)
+    data = config.data
+    source = repr((data.kind, data.root, data.classes, data.package_pattern, data.protocol, data.simulation))
+    if source not in known:
+        manifest = read_data(config)
+        known[source] = (manifest, fingerprint(manifest))
+    manifest, digest = known[source]
+    scans = training_scans(manifest)
+    errors = check_classes(
+        scans,
+        data.size,
+        classes=manifest.classes,
+        protocol=data.protocol.value,
+        num_folds=data.num_folds,
+        seed=config.seed,
+    )
+    if errors:
+        raise errors[0]
+    return CellKey(config, manifest.classes, digest, len(scans))

@@ -1,0 +1,131 @@
+"""A sweep from the launching process's side: told before, watched while it runs, summed up whatever happens."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from csam_lightning.cli import typed
+from csam_lightning.config import TrainConfig, check_values
+from csam_lightning.errors import RunFailedError
+from csam_lightning.locks import sweep_locked_if_free
+from csam_lightning.sweeps.folder import SweepFolder
+from csam_lightning.sweeps.plan import SweepPlan, plan_sweep
+from csam_lightning.sweeps.summary import Summary, print_summary, sum_up_sweep, write_summary
+from csam_lightning.sweeps.watch import progress_told
+from csam_lightning.tracking.settling import settle
+from csam_lightning.tracking.sweep_run import SweepRun
+
+
+class Sweep:
+    """A sweep that this process has begun.
+
+    Args:
+        config: The multirun's composed configuration, with its ``hydra`` node.
+    """
+
+    def __init__(self, config: DictConfig) -> None:
+        """Plan it, say what it is going to do, and show it in MLflow as running."""
+        self.folder = SweepFolder(Path(config.hydra.sweep.dir).absolute())
+        self.plan = plan_sweep(config, job_settings)
+        output = Path(config.output_dir).expanduser()
+        self.run = SweepRun(
+            output / "grids" / self.plan.id, uri=config.tracking.uri, experiment=config.tracking.experiment
+        )
+        settle(cells=output / "cells", grids=output / "grids", uri=config.tracking.uri)
+        self._open = ExitStack()
+        self._leads = self._open.enter_context(sweep_locked_if_free(self.run.folder))
+        self.folder.write_grid(self.run.folder)
+        print(told(self.plan))  # noqa: T201 - what the user reads before anything starts
+        if self._leads:
+            self.run.describe(*_description(self.plan, config))
+            self.run.begin()
+        self._telling = ExitStack()
+        self._telling.enter_context(progress_told(self.plan, self.folder))
+
+    def close(self, *, over: bool) -> Summary:
+        """Sum up and tell what came out; end the sweep's run.
+
+        Args:
+            over: Whether Hydra came to the end of the jobs.
+        """
+        with self._open:
+            self._telling.close()
+            summary = sum_up_sweep(self.plan, self.folder, over=over)
+            print_summary(summary)
+            files = write_summary(summary, self.folder.path)
+            print(f"summary  {self.folder.path / 'summary.csv'}")  # noqa: T201
+            status = "FAILED" if summary.failed else "FINISHED" if over else "KILLED"
+            counts = {"cells/done": len(summary.done), "cells/failed": len(summary.failed)}
+            if self._leads:
+                self.run.close(status, counts, files)
+        return summary
+
+
+_begun: list[Sweep] = []
+
+
+class BeginSweep(Callback):
+    """Hydra's hook before a multirun; the end is :func:`sweep_closed`'s, since Hydra has no hook for one that fails."""
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Begin the sweep."""
+        _begun.append(Sweep(config))
+
+
+@contextmanager
+def sweep_closed() -> Iterator[None]:
+    """Close the sweep that the block has begun, if any, however the block ends.
+
+    Raises:
+        RunFailedError: A cell failed.
+    """
+    try:
+        yield
+    except BaseException:
+        for sweep in _begun:
+            sweep.close(over=False)
+        raise
+    for sweep in _begun:
+        summary = sweep.close(over=True)
+        if summary.failed:
+            total = len(summary.failed) + len(summary.done)
+            raise RunFailedError(f"{len(summary.failed)} of {total} cells failed, see above; the others are done")
+
+
+def job_settings(composed: DictConfig) -> TrainConfig:
+    """Return a job's checked settings.
+
+    Raises:
+        InputError: A value makes no sense.
+        OmegaConfBaseException: An interpolation cannot be resolved, or a mandatory value is not given.
+    """
+    config = typed(composed, TrainConfig)
+    check_values(config)
+    return config
+
+
+def told(plan: SweepPlan) -> str:
+    """Return what the sweep is going to do, for a person."""
+    trained = f"{plan.trainings} trainings (folds), of which {plan.finished} are there already"
+    lines = [f"sweep {plan.id}: {len(plan.cells)} cells, {trained}"]
+    bad = [job for job in plan.jobs if job.key is None]
+    if len(plan.jobs) - len(bad) > len(plan.cells):
+        lines.append(f"{len(plan.jobs) - len(bad)} jobs ask for them; a cell that is asked for again is trained once")
+    if bad:
+        lines += ["These will fail, the others go on:", *(f"  {job.label}: {job.reason}" for job in bad)]
+    return "\n".join(lines)
+
+
+def _description(plan: SweepPlan, config: DictConfig) -> tuple[str, dict[str, str], dict[str, str]]:
+    """Return the name, the params and the tags of a sweep's run."""
+    chosen = config.hydra.runtime.choices.get("experiment")
+    name = f"{chosen or 'sweep'} · {len(plan.cells)} cells"
+    swept = OmegaConf.to_container(config.hydra.sweeper.params or OmegaConf.create({}))
+    assert isinstance(swept, dict)  # noqa: S101 - Hydra's own schema says so
+    params = {str(axis): str(values) for axis, values in swept.items()}
+    params |= {override.partition("=")[0]: override.partition("=")[2] for override in config.hydra.overrides.task}
+    return name, params, {"sweep.id": plan.id}

@@ -1,0 +1,173 @@
+"""What came out of a sweep: its cells, best first, and those that failed with their reason."""
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from csam_lightning.display import wide_console
+from csam_lightning.files import written_atomically
+from csam_lightning.sweeps.folder import SweepFolder
+from csam_lightning.sweeps.plan import SweepPlan
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLUMNS = {
+    "val_f1": "macro F1",
+    "val_precision": "precision",
+    "val_recall": "recall",
+    "val_accuracy": "val acc",
+    "delta_accuracy": "Δ acc",
+    "delta_loss": "Δ loss",
+}
+LOST = "ended without a result: its process was killed, or the sweep was interrupted"
+DRAWN = 40
+"""Cells in the figure, at most: the best ones; more would not be legible."""
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A cell that is done.
+
+    Attributes:
+        name: The cell's name.
+        result: Its ``result.json``.
+    """
+
+    name: str
+    result: dict[str, Any]
+
+    @property
+    def f1(self) -> float:
+        """Macro F1, mean over the folds."""
+        return float(self.result["mean"]["val_f1"])
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A job that failed.
+
+    Attributes:
+        label: The overrides that set it apart.
+        reason: Why, in one line.
+    """
+
+    label: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A sweep's cells.
+
+    Attributes:
+        done: Cells that are done, each once, best macro F1 first.
+        failed: Jobs that failed, in order.
+        unfinished: Jobs that have not ended.
+    """
+
+    done: Sequence[Ranked]
+    failed: Sequence[Failed]
+    unfinished: int
+
+
+def sum_up_sweep(plan: SweepPlan, folder: SweepFolder, *, over: bool) -> Summary:
+    """Read how the jobs of a sweep ended.
+
+    Args:
+        plan: The sweep.
+        folder: Its folder.
+        over: Whether Hydra has run all jobs; one that has said nothing by then has failed.
+    """
+    outcomes = folder.read()
+    done = {outcome.cell_id: outcome for outcome in outcomes.values() if outcome.reason is None}
+    ranked = [Ranked(outcome.name, _result(Path(outcome.folder))) for outcome in done.values()]
+    failed = [
+        Failed(job.label, outcomes[job.number].reason or "")
+        for job in plan.jobs
+        if job.number in outcomes and outcomes[job.number].reason is not None
+    ]
+    silent = [job for job in plan.jobs if job.number not in outcomes]
+    if over:
+        failed += [Failed(job.label, LOST) for job in silent]
+    return Summary(sorted(ranked, key=lambda cell: -cell.f1), failed, 0 if over else len(silent))
+
+
+def _result(folder: Path) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads((folder / "result.json").read_text())
+    return result
+
+
+def print_summary(summary: Summary) -> None:
+    """Print the ranking and the failures to stdout."""
+    on = wide_console()
+    if summary.done:
+        on.print("\n[bold]Ranking[/bold]: mean ± sd over the folds, best macro F1 first")
+        on.print(_ranking(summary.done))
+    _print_failures(on, summary.failed)
+
+
+def _ranking(cells: Iterable[Ranked]) -> Table:
+    table = Table("cell")
+    for title in COLUMNS.values():
+        table.add_column(title, justify="right", no_wrap=True)
+    for cell in cells:
+        table.add_row(escape(cell.name), *(_spread(cell.result, metric) for metric in COLUMNS))
+    return table
+
+
+def _spread(result: dict[str, Any], metric: str) -> str:
+    mean, std = result["mean"][metric], result["std"][metric]
+    return f"{mean:.3f}" if std is None else f"{mean:.3f} ± {std:.3f}"
+
+
+def _print_failures(on: Console, failed: Sequence[Failed]) -> None:
+    if failed:
+        on.print("\n[bold]Failed[/bold]")
+    for job in failed:
+        on.print(f"{job.label}: {job.reason}", markup=False, soft_wrap=True)
+
+
+def write_summary(summary: Summary, folder: Path) -> dict[Path, str]:
+    """Write ``summary.csv`` and, where a cell is done, ``ranking.png``; return each file → its folder in MLflow."""
+    table, figure = folder / "summary.csv", folder / "ranking.png"
+    with written_atomically(table) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        spreads = [f"{metric}{suffix}" for metric in COLUMNS for suffix in ("", "_std")]
+        writer.writerow(["rank", "cell", "cell_id", "run_id", *spreads, "seconds", "reason"])
+        for rank, cell in enumerate(summary.done, start=1):
+            numbers = [cell.result[kind][metric] for metric in COLUMNS for kind in ("mean", "std")]
+            ids = [cell.result["cell_id"], cell.result["run_id"]]
+            writer.writerow([rank, cell.name, *ids, *numbers, cell.result["seconds"], ""])
+        for job in summary.failed:
+            writer.writerow(["", job.label, "", "", *[""] * len(spreads), "", job.reason])
+    if not summary.done:
+        return {table: ""}
+    with written_atomically(figure) as temporary:
+        _drawn(summary.done[:DRAWN], of=len(summary.done)).savefig(temporary, dpi=150)
+    return {table: "", figure: ""}
+
+
+def _drawn(cells: Sequence[Ranked], *, of: int) -> "Figure":
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 1.6 + 0.28 * len(cells)), layout="constrained")
+    axis = figure.subplots()
+    places = range(len(cells), 0, -1)
+    spreads = [cell.result["std"]["val_f1"] or 0.0 for cell in cells]
+    axis.errorbar([cell.f1 for cell in cells], places, xerr=spreads, fmt="o", color="#0072B2", capsize=3)
+    axis.set_yticks(places, [cell.name for cell in cells])
+    axis.set_ylim(0.4, len(cells) + 0.6)
+    axis.set_xlim(0, 1.02)
+    folds = "/".join(sorted({str(len(cell.result["folds"])) for cell in cells}))
+    axis.set_xlabel(f"macro F1 on validation scans, mean ± sd over {folds} folds")
+    axis.grid(axis="x", alpha=0.3)
+    axis.set_title(f"{len(cells)} cells, best first" if len(cells) == of else f"the best {len(cells)} of {of} cells")
+    return figure

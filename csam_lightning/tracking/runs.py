@@ -1,0 +1,89 @@
+"""What is written to a run, in MLflow's terms."""
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from csam_lightning.tracking.record import DatasetRecord
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+PARENT_TAG = "mlflow.parentRunId"
+
+log = logging.getLogger(__name__)
+
+
+def alive(client: "MlflowClient", run_id: str) -> bool:
+    """Return whether the store has the run and it is not deleted."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return bool(client.get_run(run_id).info.lifecycle_stage == "active")
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return False
+        raise
+
+
+def log_params(client: "MlflowClient", run_id: str, params: Mapping[str, str]) -> None:
+    """Log parameters, however many."""
+    from mlflow.entities import Param
+
+    entries = [Param(name, value) for name, value in params.items()]
+    for start in range(0, len(entries), 100):  # the most that MLflow takes at once
+        client.log_batch(run_id, params=entries[start : start + 100])
+
+
+def log_dataset(client: "MlflowClient", run_id: str, dataset: DatasetRecord) -> None:
+    """Log the input data set."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    entity = Dataset(
+        name=dataset.name,
+        digest=dataset.digest,
+        source_type="local",
+        source=json.dumps({"uri": dataset.source}),
+        profile=json.dumps(dataset.profile),
+    )
+    client.log_inputs(run_id, datasets=[DatasetInput(entity, [InputTag("mlflow.data.context", "cross-validation")])])
+
+
+def log_epochs(client: "MlflowClient", run_id: str, history: list[dict[str, float]], *, first: int) -> None:
+    """Log the metrics of the epochs after the first ``first``; only names with a slash are metrics."""
+    from mlflow.entities import Metric
+
+    metrics = [
+        Metric(name, value, int(past["ended"] * 1000), epoch)
+        for epoch, past in enumerate(history[first:], start=first + 1)
+        for name, value in past.items()
+        if "/" in name
+    ]
+    for start in range(0, len(metrics), 1000):  # the most that MLflow takes at once
+        client.log_batch(run_id, metrics=metrics[start : start + 1000])
+
+
+def close(
+    client: "MlflowClient",
+    run_id: str,
+    metrics: Mapping[str, float],
+    artifacts: Mapping[Path, str],
+    status: str = "FINISHED",
+) -> None:
+    """Log closing metrics (finite ones) and artifacts (file → folder in the run), and end the run with ``status``."""
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    client.log_batch(
+        run_id, metrics=[Metric(name, value, now, 0) for name, value in metrics.items() if isfinite(value)]
+    )
+    for file, folder in artifacts.items():
+        if file.is_file():
+            client.log_artifact(run_id, str(file), folder or None)
+        else:
+            log.warning("%s is gone and not sent to MLflow", file)
+    client.set_terminated(run_id, status=status)

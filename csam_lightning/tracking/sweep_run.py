@@ -1,0 +1,120 @@
+"""A sweep's run in MLflow, above those of its cells."""
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from csam_lightning.files import written_atomically
+from csam_lightning.tracking import runs
+from csam_lightning.tracking.store import experiment_id, hide_password, open_store, short, store_uri, without_password
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+log = logging.getLogger(__name__)
+
+ABOUT = "sweep.json"
+
+
+class SweepRun:
+    """The run of a grid of cells, made by whichever process reaches the store first.
+
+    Args:
+        folder: What is kept of the grid, named by its id; see :meth:`describe`.
+        uri: The store, see :func:`csam_lightning.tracking.store.store_uri`.
+        experiment: Name of the experiment.
+
+    Raises:
+        InputError: ``uri`` is no address of a store.
+    """
+
+    def __init__(self, folder: Path, *, uri: str | None, experiment: str) -> None:
+        """Remember where the grid is kept."""
+        self.folder = folder.absolute()
+        self.uri = store_uri(uri)
+        self.experiment = experiment
+        self._file = self.folder / f"{short(self.uri)}-{short(experiment)}.run.json"
+
+    @property
+    def id(self) -> str:
+        """The grid's id."""
+        return self.folder.name
+
+    @classmethod
+    def of(cls, file: Path, *, uri: str) -> "SweepRun":
+        """Return the sweep that keeps its state in ``file``."""
+        return cls(file.parent, uri=uri, experiment=json.loads(file.read_text())["experiment"])
+
+    def describe(self, name: str, params: Mapping[str, str], tags: Mapping[str, str]) -> None:
+        """Keep what its run is to be called and to tell."""
+        with written_atomically(self.folder / ABOUT) as temporary:
+            temporary.write_text(json.dumps({"name": name, "params": dict(params), "tags": dict(tags)}))
+
+    def run_id(self, client: "MlflowClient") -> str:
+        """Return the sweep's run; it is made where the store has none."""
+        with FileLock(self.folder / "run.lock"):
+            known = self._state.get("run_id")
+            if known and runs.alive(client, known):
+                return str(known)
+            about = json.loads((self.folder / ABOUT).read_text())
+            experiment = experiment_id(client, self.uri, self.experiment)
+            run = client.create_run(experiment, run_name=about["name"], tags=about["tags"])
+            runs.log_params(client, run.info.run_id, about["params"])
+            self._keep(run_id=run.info.run_id, open=True)
+            return str(run.info.run_id)
+
+    def begin(self) -> None:
+        """Show the sweep as running; where the store is away, its first cell that reaches the store makes the run."""
+        self._keep(open=True, closing=None)
+
+        def show() -> None:
+            client = open_store(self.uri)
+            client.update_run(self.run_id(client), status="RUNNING")
+
+        self._guarded(show, "it is made when the store answers")
+
+    def close(self, status: str, metrics: Mapping[str, float], artifacts: Mapping[Path, str]) -> None:
+        """End the run with its results, now or, where the store is away, at the next start.
+
+        Args:
+            status: ``FINISHED``, ``FAILED`` or ``KILLED``.
+            metrics: Counts of cells and the like.
+            artifacts: File → folder in the run.
+        """
+        files = {str(file.absolute()): folder for file, folder in artifacts.items()}
+        self._keep(closing={"status": status, "metrics": dict(metrics), "artifacts": files})
+        self.settle()
+
+    def settle(self) -> None:
+        """Send a closing that was kept, or end as killed what a dead process left open.
+
+        Call it only while no other process runs the sweep.
+        """
+        closing = self._state.get("closing") or {"status": "KILLED", "metrics": {}, "artifacts": {}}
+
+        def send() -> None:
+            client = open_store(self.uri)
+            artifacts = {Path(name): folder for name, folder in closing["artifacts"].items()}
+            runs.close(client, self.run_id(client), closing["metrics"], artifacts, closing["status"])
+            self._keep(open=False, closing=None)
+
+        self._guarded(send, "it is ended at the next start")
+
+    @property
+    def _state(self) -> dict[str, Any]:
+        return json.loads(self._file.read_text()) if self._file.is_file() else {}
+
+    def _keep(self, **changes: Any) -> None:
+        with written_atomically(self._file) as temporary:
+            temporary.write_text(json.dumps({**self._state, "experiment": self.experiment, **changes}))
+
+    def _guarded(self, action: Any, otherwise: str) -> None:
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001 - whatever the store does, training goes on
+            reason = hide_password((str(error).strip() or type(error).__name__).splitlines()[0], self.uri)
+            log.warning("MLflow store %s: %s. The sweep's run: %s", without_password(self.uri), reason, otherwise)

@@ -1,0 +1,26 @@
+import pytest
+
+from csam_lightning.sweeps.folder import JobOutcome
+from csam_lightning.sweeps.watch import duration, progress_line
+
+
+def outcomes(**reasons: str | None) -> dict[int, JobOutcome]:
+    return {int(name[1:]): JobOutcome(int(name[1:]), "id", "cell", "folder", why) for name, why in reasons.items()}
+
+
+def test_time_to_go_follows_the_work_that_is_left() -> None:
+    costs = {0: 100.0, 1: 300.0, 2: 50.0, 3: 50.0}
+    line = progress_line(outcomes(j0=None, j2="out of memory"), costs, elapsed=60.0)
+    assert line == "cells: 1 done, 1 failed, 2 left; about 4 min to go"  # 60 s for 100, so 210 s for 350
+
+
+def test_no_guess_before_anything_was_trained_and_none_at_the_end() -> None:
+    assert progress_line(outcomes(j0=None), {0: 0.0, 1: 5.0}, elapsed=9.0) == "cells: 1 done, 0 failed, 1 left"
+    assert progress_line(outcomes(j0=None), {0: 5.0}, elapsed=9.0) == "cells: 1 done, 0 failed, 0 left"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.4, "0 s"), (89, "89 s"), (90, "2 min"), (3599, "1 h 00 min"), (11100, "3 h 05 min")]
+)
+def test_durations_are_said_as_people_say_them(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
