@@ -5,12 +5,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from csam_lightning.cli import typed
 from csam_lightning.config import TrainConfig, check_values
-from csam_lightning.errors import RunFailedError
+from csam_lightning.errors import InputError, RunFailedError
 from csam_lightning.locks import sweep_locked_if_free
 from csam_lightning.sweeps.folder import SweepFolder
 from csam_lightning.sweeps.plan import SweepPlan, plan_sweep
@@ -40,8 +42,8 @@ class Sweep:
         self._leads = self._open.enter_context(sweep_locked_if_free(self.run.folder))
         self.folder.write_grid(self.run.folder)
         print(told(self.plan))  # noqa: T201 - what the user reads before anything starts
+        self.run.describe(*_description(self.plan, config))
         if self._leads:
-            self.run.describe(*_description(self.plan, config))
             self.run.begin()
         self._telling = ExitStack()
         self._telling.enter_context(progress_told(self.plan, self.folder))
@@ -81,14 +83,20 @@ def sweep_closed() -> Iterator[None]:
     """Close the sweep that the block has begun, if any, however the block ends.
 
     Raises:
-        RunFailedError: A cell failed.
+        RunFailedError: A cell, or the launcher, failed.
     """
     try:
         yield
-    except BaseException:
+    except (KeyboardInterrupt, InputError, HydraException, OmegaConfBaseException):
         for sweep in _begun:
             sweep.close(over=False)
         raise
+    except Exception as error:
+        if not _begun:
+            raise
+        _begun.pop().close(over=True)
+        told = next(iter(str(error).splitlines()), "")
+        raise RunFailedError(f"the sweep's launcher failed ({type(error).__name__}: {told})") from error
     for sweep in _begun:
         summary = sweep.close(over=True)
         if summary.failed:

@@ -38,6 +38,7 @@ class SweepRun:
         self.uri = store_uri(uri)
         self.experiment = experiment
         self._file = self.folder / f"{short(self.uri)}-{short(experiment)}.run.json"
+        self._lock = FileLock(self.folder / "run.lock")  # jobs in other processes keep the same state
 
     @property
     def id(self) -> str:
@@ -56,7 +57,7 @@ class SweepRun:
 
     def run_id(self, client: "MlflowClient") -> str:
         """Return the sweep's run; it is made where the store has none."""
-        with FileLock(self.folder / "run.lock"):
+        with self._lock:
             known = self._state.get("run_id")
             if known and runs.alive(client, known):
                 return str(known)
@@ -109,7 +110,7 @@ class SweepRun:
         return json.loads(self._file.read_text()) if self._file.is_file() else {}
 
     def _keep(self, **changes: Any) -> None:
-        with written_atomically(self._file) as temporary:
+        with self._lock, written_atomically(self._file) as temporary:
             temporary.write_text(json.dumps({**self._state, "experiment": self.experiment, **changes}))
 
     def _guarded(self, action: Any, otherwise: str) -> None:

@@ -102,6 +102,29 @@ def test_interrupted_sweep_goes_on_with_the_same_command(
     assert [row["reason"] for row in summary(work)] == ["", ""]
 
 
+def test_two_sweeps_at_once_train_no_cell_twice(settings: list[str], tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-m", "csam_lightning.train", *settings, "seed=0,1", "-m"],
+            cwd=work,
+            env={**os.environ, "MLFLOW_TRACKING_URI": ""},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    said = [process.communicate(timeout=300) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert sum(text.count("epoch 1/1") for _, text in said) == 4
+    found = runs(work)
+    assert len(sweeps(found)) == 1
+    assert len(found) == 1 + 2 + 4
+    assert {run.info.status for run in found} == {"FINISHED"}
+
+
 def test_runs_of_a_dead_sweep_do_not_stay_running(command: Command, settings: list[str], tmp_path: Path) -> None:
     work = tmp_path / "work"
     list(
