@@ -44,7 +44,8 @@ bench: $(STAMP) ## Measure training speed and memory on this machine
 	$(BIN)/python -m benchmarks.training
 
 ui: $(STAMP) ## Open the MLflow UI on http://127.0.0.1:5000
-	$(BIN)/mlflow ui --host 127.0.0.1 --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}
+	@case "$${MLFLOW_TRACKING_URI:-}" in http*) echo "The runs are on the server $$MLFLOW_TRACKING_URI: open that";; \
+	*) $(BIN)/mlflow ui --host 127.0.0.1 --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}";; esac
 
 clean: ## Remove the environment and all caches, not your results (outputs/, mlflow.db, mlartifacts/)
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -49,7 +49,7 @@ def run_cell(
         try:
             _train(cell, publisher, record)
         except BaseException as error:
-            publisher.end(record(), "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+            publisher.end("FAILED" if isinstance(error, Exception) else "KILLED")
             raise
         publisher.publish(record())
         return _finish(cell, publisher, folder, record, config_text)

@@ -3,12 +3,12 @@
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import hydra
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
@@ -37,6 +37,7 @@ def run(
         around: Entered before and left after the task's runs.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # being asked to end is Ctrl-C from afar
+    sys.argv[1:] = flag_first(sys.argv[1:])
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors to us instead of printing them and exiting 1
     command = hydra.main(version_base="1.3", config_path="pkg://csam_lightning.conf", config_name=config_name)(task)
     try:
@@ -44,10 +45,18 @@ def run(
             command()
     except InputError as error:
         _leave(str(error), BAD_INPUT)
+    except OverrideParseException as error:
+        _leave(
+            f"configuration: cannot read {error.override}; where a value has special signs, quote it twice: "
+            "'SETTING=\"VALUE\"'"
+        )
     except (HydraException, OmegaConfBaseException) as error:
         _leave(f"configuration: {_one_line(error)}; python -m csam_lightning.{config_name} --help lists the settings")
     except RunFailedError as error:
         _leave(str(error), FAILED)
+    except BrokenPipeError:  # the reader, for example head, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(DONE)
     except OSError as error:
         if error.filename is None:
             raise
@@ -55,6 +64,12 @@ def run(
     except KeyboardInterrupt:
         _leave("interrupted: run the same command again to go on from here", INTERRUPTED)
     sys.exit(DONE)
+
+
+def flag_first(arguments: Sequence[str]) -> list[str]:
+    """Return the command line with ``-m`` first: among the settings, Hydra's parser takes no setting after it."""
+    flags = [argument for argument in arguments if argument in {"-m", "--multirun"}]
+    return [*flags, *(argument for argument in arguments if argument not in flags)]
 
 
 def typed(config: DictConfig, schema: type[Config]) -> Config:
@@ -65,13 +80,26 @@ def typed(config: DictConfig, schema: type[Config]) -> Config:
         OmegaConfBaseException: An interpolation cannot be resolved, or a mandatory value is not given.
     """
     values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    adapter = TypeAdapter(schema)
     try:
-        return TypeAdapter(schema).validate_python(values)
+        made = adapter.validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
         setting = ".".join(str(part) for part in first["loc"])
         what = f"{first['msg'][0].lower()}{first['msg'][1:]}, not {first['input']!r}"
         raise InputError(what, where=setting, mend="--help shows the settings and their defaults") from error
+    for setting in sorted(_paths(values) - _paths(adapter.dump_python(made))):
+        raise InputError("there is no such setting", where=setting, mend="--help shows the settings and their defaults")
+    return made
+
+
+def _paths(values: Any, prefix: str = "") -> set[str]:
+    """Return the dotted names of all leaves of nested mappings."""
+    if not isinstance(values, Mapping) or not values:
+        return {prefix}
+    return {
+        path for name, value in values.items() for path in _paths(value, f"{prefix}.{name}" if prefix else str(name))
+    }
 
 
 def _one_line(error: BaseException) -> str:

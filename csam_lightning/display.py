@@ -75,14 +75,28 @@ def _print_event(on: Console, event: Event | None, epochs: int) -> None:
         on.print(f"fold {event.fold} failed: {event.reason}", markup=False, soft_wrap=True)
 
 
-def print_result(name: str, result: "CellResult", classes: Sequence[str]) -> None:
-    """Print a cell's table of folds and its confusion matrices to stdout."""
+def print_result(
+    name: str, result: "CellResult", classes: Sequence[str], *, protocol: str = "grouped", whole: bool = True
+) -> None:
+    """Print a cell's table of folds and its confusion matrices to stdout.
+
+    Args:
+        name: The cell's name.
+        result: Its folds, summed up.
+        classes: Class names in order.
+        protocol: ``grouped`` or ``published``.
+        whole: Whether these are all folds of the cell.
+    """
     on = wide_console()
     on.print(f"\n[bold]{name}[/bold]: cross-validation, {len(result.folds)} folds")
     on.print(_fold_table(result))
-    _print_scores(
-        on, "Out of fold: every scan judged by the one network that did not learn from it", result.out_of_fold
-    )
+    _print_scores(on, _held_out(protocol, whole=whole), result.out_of_fold)
+    if protocol == "published":
+        copies = [result.mean[f"val_{score}_with_copies"] for score in ("accuracy", "precision", "recall")]
+        on.print(
+            "With the augmented copies, as the published protocol reports, mean of the folds: "
+            f"accuracy {copies[0]:.3f}, macro precision {copies[1]:.3f}, macro recall {copies[2]:.3f}"
+        )
     on.print(_confusion_table(result.out_of_fold, classes))
     single = result.single_test
     if result.test is None or single is None:
@@ -93,6 +107,13 @@ def print_result(name: str, result: "CellResult", classes: Sequence[str]) -> Non
         f"One network alone, mean of the folds: accuracy {single['accuracy']:.3f}, "
         f"macro precision {single['precision']:.3f}, macro recall {single['recall']:.3f}\n"
     )
+
+
+def _held_out(protocol: str, *, whole: bool) -> str:
+    scans = "every scan" if whole else "every scan of these folds"
+    if protocol == "published":
+        return "Held out, scans as scanned: copies of a scan, and other scans of its package, were learnt from"
+    return f"Out of fold: {scans} judged by the one network that did not learn from it"
 
 
 def wide_console() -> Console:

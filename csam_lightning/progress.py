@@ -16,6 +16,9 @@ from rich.progress import (
 
 T = TypeVar("T")
 
+AVERAGED_SECONDS = 3600.0
+"""Time over which a bar's speed is averaged: folds side by side report at the same moment, which is no speed."""
+
 
 @cache
 def console() -> Console:
@@ -32,6 +35,7 @@ def bar(on: Console) -> Progress:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=on,
+        speed_estimate_period=AVERAGED_SECONDS,
     )
 
 

@@ -1,11 +1,14 @@
 """``python -m csam_lightning.train``: cross-validate one cell, or many with ``-m``."""
 
 import logging
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import Any
+from urllib.parse import urlsplit
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -23,8 +26,9 @@ from csam_lightning.sweeps.session import job_settings, sweep_closed
 from csam_lightning.sweeps.sharing import with_share_of_cores
 from csam_lightning.tracking.publisher import Publisher
 from csam_lightning.tracking.settling import settle
-from csam_lightning.tracking.store import store_uri, without_password
+from csam_lightning.tracking.store import SERVERS, store_uri, without_password
 from csam_lightning.tracking.sweep_run import SweepRun
+from csam_lightning.training.devices import check_accelerator
 
 log = logging.getLogger(__name__)
 
@@ -51,14 +55,20 @@ def _train_alone(composed: DictConfig, folder: Path) -> None:
         settle(cells=output / "cells", grids=output / "grids", uri=composed.tracking.uri)
         result = _run(composed, cell, folder, sweep=None)
     except (InputError, OmegaConfBaseException):
-        with suppress(OSError):  # the folder is not empty, or not made yet
+        with suppress(OSError):  # a folder is not empty, or not made yet
             folder.rmdir()
+            folder.parent.rmdir()
         raise
-    uri = without_password(store_uri(composed.tracking.uri))
-    print_result(cell.name, result, cell.classes)
+    protocol, whole = cell.config.data.protocol.value, len(result.folds) == len(cell.folds)
+    print_result(cell.name, result, cell.classes, protocol=protocol, whole=whole)
     print(f"result   {folder / 'result.json'}")  # noqa: T201 - the command's result
     print(f"figures  {folder / 'figures'}")  # noqa: T201
-    print(f"MLflow   mlflow ui --backend-store-uri '{uri}'")  # noqa: T201
+    print(f"MLflow   {_how_to_look(store_uri(composed.tracking.uri))}")  # noqa: T201
+
+
+def _how_to_look(uri: str) -> str:
+    address = without_password(uri)
+    return address if urlsplit(uri).scheme in SERVERS else f"mlflow ui --backend-store-uri '{address}'"
 
 
 def _train_in_sweep(composed: DictConfig, folder: Path, sweep: SweepFolder, number: int) -> None:
@@ -75,6 +85,8 @@ def _train_in_sweep(composed: DictConfig, folder: Path, sweep: SweepFolder, numb
         reason = str(error).splitlines()[0]
         log.error("%s", error)  # noqa: TRY400 - a known failure: its line says it all
     except Exception as error:
+        if _queued_again(error):
+            sys.exit("preempted: Slurm has queued this job again")
         reason = f"{type(error).__name__}: {error}"
         log.exception("the cell failed")
     sweep.write(
@@ -82,7 +94,16 @@ def _train_in_sweep(composed: DictConfig, folder: Path, sweep: SweepFolder, numb
     )
 
 
+def _queued_again(error: Exception) -> bool:
+    """Return whether ``error`` came of submitit's asking Slurm to queue this job again.
+
+    Slurm then ends everything in the job, which may be the asking too; the job's next start goes on where this one was.
+    """
+    return isinstance(error, CalledProcessError) and list(error.cmd[:2]) == ["scontrol", "requeue"]
+
+
 def _run(composed: DictConfig, cell: Cell, folder: Path, *, sweep: SweepRun | None) -> CellResult:
+    check_accelerator(cell.config.trainer.accelerator)
     tracking = cell.config.tracking
     uri = store_uri(tracking.uri)
     OmegaConf.update(composed, "tracking.uri", without_password(uri))

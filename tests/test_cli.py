@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 from omegaconf import OmegaConf
 
-from csam_lightning.cli import typed
+from csam_lightning.cli import flag_first, typed
 from csam_lightning.errors import InputError
 
 SCRIPT = """
@@ -68,3 +68,9 @@ def test_configuration_of_the_wrong_type_is_an_error(values: dict[str, object], 
     with pytest.raises(InputError) as caught:
         typed(OmegaConf.create(values), Outer)
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("flag", ["-m", "--multirun"])
+def test_flag_of_a_sweep_may_stand_anywhere(flag: str) -> None:
+    assert flag_first(["a=1,2", flag, "b=3", "--cfg", "job"]) == [flag, "a=1,2", "b=3", "--cfg", "job"]
+    assert flag_first(["a=1"]) == ["a=1"]

@@ -87,3 +87,16 @@ def test_single_fold_has_no_spread() -> None:
     assert all(np.isnan(value) for value in result(1).std.values())
     assert result(3).std["val_loss"] == pytest.approx(0.1)
     assert result(3).single_test == pytest.approx({"accuracy": 2 / 3, "precision": 0.75, "recall": 0.75, "f1": 2 / 3})
+
+
+def test_title_claims_no_more_than_the_protocol_and_the_folds_allow(capsys: pytest.CaptureFixture[str]) -> None:
+    print_result("cell", result(2), ["a", "b"], whole=False)
+    assert "every scan of these folds judged by the one network that did not learn from it" in capsys.readouterr().out
+    made = result(2)
+    for fold in made.folds:
+        fold.metrics.update(dict.fromkeys(("val_accuracy_with_copies", "val_precision_with_copies"), 0.75))
+        fold.metrics["val_recall_with_copies"] = 0.25
+    print_result("cell", made, ["a", "b"], protocol="published")
+    text = capsys.readouterr().out
+    assert "did not learn from it" not in text
+    assert "mean of the folds: accuracy 0.750, macro precision 0.750, macro recall 0.250" in " ".join(text.split())

@@ -165,7 +165,7 @@ def _with_packages(table: TextTable, pattern: str | None) -> tuple[TextTable, li
         expression = re.compile(pattern)
     except re.error as error:
         what = f"'{pattern}' is no regular expression ({error})"
-        return table, [Problem("error", where, what, "write one, for example '^[^_]+'")]
+        return table, [Problem("error", where, what, """write one, for example 'data.package_pattern="^[^_]+"'""")]
     names = table.frame["path"].map(lambda path: _package(expression, path), na_action="ignore")
     frame = table.frame.assign(package_id=names.astype("string"))
     problems = []

@@ -5,6 +5,7 @@ A table here has one row per scan of the training split with the columns ``path`
 """
 
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 Protocol = Literal["grouped", "published"]
 LEAST_FOLDS = 2
+ALIKE = 0.6  # difflib's ratio of a class too rare to validate and one that may have been meant
+LEAST_PER_CLASS = 2
+"""Balanced images of a class, so that the training side of every fold has one even with two folds."""
 
 
 def choose_scans(table: "pd.DataFrame", size: int | None, *, seed: int) -> "NDArray[np.int64]":
@@ -98,7 +102,8 @@ def check_classes(
 ) -> list[InputError]:
     """Return what keeps classes from validating in every fold, one error for each such class.
 
-    Grouped: a class needs as many packages as there are folds. Published: as many balanced images.
+    Grouped: a class needs as many packages as there are folds, and ``LEAST_PER_CLASS`` balanced images. Published: as
+    many balanced images as there are folds.
 
     Args:
         table: Scans of the training split.
@@ -129,13 +134,26 @@ def _lacking(
     scans = chosen["label"].value_counts()
     packages = chosen.groupby("label", observed=True)["package_id"].nunique()
     balanced = total // len(classes)
+    if protocol == "grouped" and balanced < LEAST_PER_CLASS:
+        yield f"{balanced} balanced images of each class are fewer than {LEAST_PER_CLASS}"
     for name in classes:
         if not scans.get(name, 0):
             yield f"class {name} has no scan"
         elif protocol == "grouped" and packages[name] < num_folds:
-            yield f"class {name} has {packages[name]} packages, fewer than the {num_folds} folds"
+            few = f"class {name} has {packages[name]} packages, fewer than the {num_folds} folds"
+            yield few + _meant(name, classes, chosen)
         elif protocol == "published" and balanced < num_folds:
             yield f"class {name} has {balanced} balanced images, fewer than the {num_folds} folds"
+
+
+def _meant(name: str, classes: Sequence[str], chosen: "pd.DataFrame") -> str:
+    """Return a guess which class a rare label stands for, or nothing."""
+    scans = chosen["label"].value_counts()
+    others = [other for other in classes if scans.get(other, 0) > scans[name]]
+    near = get_close_matches(name, others, n=1, cutoff=ALIKE)
+    if not near:
+        return ""
+    return f" (is it a slip for '{near[0]}', as in {chosen['path'][chosen['label'] == name].iloc[0]}?)"
 
 
 def workable_sizes(
@@ -146,7 +164,7 @@ def workable_sizes(
     With read-outs every size within one read-out stands for the same scans; without read-outs only the whole table
     is judged, since smaller random choices depend on the seed.
     """
-    least = num_folds * len(classes) if protocol == "published" else 1
+    least = len(classes) * (num_folds if protocol == "published" else LEAST_PER_CLASS)
 
     def works(chosen: "pd.DataFrame") -> bool:
         return not any(_lacking(chosen, len(chosen), classes, protocol, num_folds))

@@ -38,7 +38,8 @@ def summary(
     if bits is not None:
         yield f"range of the 16-bit samples: {bits} bits, 0 to {(1 << bits) - 1}"
     sizes = workable_sizes(training_scans(manifest), classes=manifest.classes, protocol=protocol, num_folds=num_folds)
-    yield f"data sizes that work ({protocol} protocol, {num_folds} folds): {spans_text(sizes) or 'none'}"
+    chance = " (smaller ones depend on the seed)" if sizes and table["cycles"].isna().any() else ""
+    yield f"data sizes that work ({protocol} protocol, {num_folds} folds): {spans_text(sizes) or 'none'}{chance}"
 
 
 def training_scans(manifest: Manifest) -> pd.DataFrame:

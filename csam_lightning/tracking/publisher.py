@@ -76,14 +76,15 @@ class Publisher:
             return False
         return self._guarded(lambda: self._send(record), record)
 
-    def end(self, record: CellRecord, status: str) -> bool:
-        """Mark the runs that are not finished as ended with ``status``, ``KILLED`` or ``FAILED``."""
+    def end(self, status: str) -> None:
+        """Mark the runs that are not finished as ended with ``status``, ``KILLED`` or ``FAILED``.
 
-        def action() -> None:
-            self._send(record)
+        Where the store is away the next start marks them as killed.
+        """
+        try:
             self._terminate(status)
-
-        return self._guarded(action, record)
+        except Exception as error:  # noqa: BLE001 - what ended the training is what the user is to hear of
+            log.debug("runs could not be ended: %s", error)
 
     def settle(self) -> bool:
         """Send what a former process could not send, and end the runs that it left open when it died.
@@ -96,10 +97,7 @@ class Publisher:
                 return self._reached
             log.info("sent the kept results of cell %s to MLflow", self._sent_file.parent.parent.name)
         if self._sent.get("open"):
-            try:
-                self._terminate("KILLED")
-            except Exception as error:  # noqa: BLE001 - a store that is away is no reason not to train
-                log.debug("runs could not be ended: %s", error)
+            self.end("KILLED")
         return True
 
     def _guarded(self, action: Callable[[], None], record: CellRecord) -> bool:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 
 from csam_lightning.errors import InputError
+from csam_lightning.files import written_atomically
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment
@@ -81,7 +82,12 @@ def open_store(uri: str) -> "MlflowClient":
 
     for chatty in ("mlflow.store.db.utils", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it tells of every try; the last failure is told once
+    file = _sqlite_file(uri)
     with _lock(uri):
+        if file is not None and not file.exists():
+            with written_atomically(file) as temporary:  # an interruption must not leave half a store behind
+                MlflowClient(f"sqlite:///{temporary}").search_experiments(max_results=1)
         if urlsplit(uri).scheme not in SERVERS:
             _ask(uri)
         return MlflowClient(uri)

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 import lightning as L
 import numpy as np
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from csam_lightning.data.augment import Augmentation, AugmentationPlan
 from csam_lightning.data.datamodule import EVALUATION_BATCH, FoldDataModule, LabelledScans
 from csam_lightning.data.folds import Images
-from csam_lightning.errors import InputError
 from csam_lightning.files import written_atomically
 from csam_lightning.model.classifier import ScanClassifier
 from csam_lightning.training.callbacks import EpochKeeper
+from csam_lightning.training.devices import check_accelerator
 from csam_lightning.training.job import FoldFolder, FoldJob, FoldOutcome, FoldPredictions
 
 if TYPE_CHECKING:
@@ -62,6 +61,7 @@ def _prepare_process(job: FoldJob) -> None:
     torch.set_num_threads(job.trainer.threads_per_fold)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
     seed = np.random.SeedSequence((job.seed, job.fold.number)).generate_state(1)[0]
     L.seed_everything(int(seed), verbose=False)
@@ -97,26 +97,20 @@ def _fit(job: FoldJob, classifier: ScanClassifier, data: FoldDataModule, keeper:
 
 
 def _trainer(job: FoldJob, keeper: EpochKeeper) -> L.Trainer:
-    try:
-        return L.Trainer(
-            max_epochs=job.trainer.max_epochs,
-            accelerator=job.trainer.accelerator,
-            devices=1,
-            precision=job.trainer.precision,  # type: ignore[arg-type]  # checked by check_values
-            callbacks=[keeper],
-            logger=False,
-            deterministic="warn",
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            default_root_dir=job.folder,
-        )
-    except (MisconfigurationException, ValueError, ImportError) as error:
-        raise InputError(
-            next(iter(str(error).splitlines()), type(error).__name__),
-            where=f"trainer.accelerator={job.trainer.accelerator}",
-            mend="give auto, cpu, or the kind of accelerator that this machine has",
-        ) from error
+    check_accelerator(job.trainer.accelerator)
+    return L.Trainer(
+        max_epochs=job.trainer.max_epochs,
+        accelerator=job.trainer.accelerator,
+        devices=1,
+        precision=job.trainer.precision,  # type: ignore[arg-type]  # checked by check_values
+        callbacks=[keeper],
+        logger=False,
+        deterministic="warn",
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        default_root_dir=job.folder,
+    )
 
 
 def _select(classifier: ScanClassifier, folder: FoldFolder, *, epochs: int) -> int:

@@ -58,7 +58,7 @@ def test_a_good_folder(folder: "DataFolder", tmp_path: Path) -> None:
         "",
         "image sizes, pixels: 24x16 (24)",
         "kinds of pixels: 8-bit grey (24)",
-        "data sizes that work (grouped protocol, 5 folds): 1 to 24",
+        "data sizes that work (grouped protocol, 5 folds): 4 to 24",
         "0 errors, 0 warnings",
     ]
     assert sorted(folder.root.rglob("*")) == before
@@ -295,3 +295,12 @@ def test_real_images_have_no_errors(tmp_path: Path) -> None:
     done = check(f"data.root={root}", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     assert done.stdout.splitlines()[-1].startswith("0 errors")
+
+
+def test_rare_label_that_reads_like_another_is_named(folder: "DataFolder", tmp_path: Path) -> None:
+    rows = whole(folder)
+    rows[3] = rows[3].replace(",B,", ",BB,")
+    folder.listed(*rows, header=HEADER, images=False)
+    done = check(f"data.root={folder.root}", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "class BB has 1 packages, fewer than the 5 folds (is it a slip for 'B', as in p3_0.png?); " in done.stdout

@@ -83,7 +83,8 @@ def test_pattern_that_is_no_regular_expression(folder: "DataFolder") -> None:
     assert folder.findings(package_pattern="(p[0-9]+") == [
         (
             "error: data.package_pattern: '(p[0-9]+' is no regular expression "
-            "(missing ), unterminated subpattern at position 0); write one, for example '^[^_]+'"
+            "(missing ), unterminated subpattern at position 0); write one, for example "
+            "'data.package_pattern=\"^[^_]+\"'"
         )
     ]
 

@@ -154,6 +154,15 @@ def test_too_few_published_images_is_an_error() -> None:
         folds_of(table, protocol="published", size=4)
 
 
+def test_size_too_small_for_every_class_to_be_trained_is_an_error() -> None:
+    table = tiny_table(packages=16, test_packages=0)
+    with pytest.raises(
+        InputError, match=r"data size 7: 1 balanced images of each class are fewer than 2; data sizes that work: 8 to"
+    ):
+        folds_of(table, size=7)
+    assert all(len(fold.training) >= 4 for fold in folds_of(table, size=8))
+
+
 def test_fold_table_names_the_fold_in_which_each_scan_validates() -> None:
     both = tiny_table()
     table, test = (both[both["split"] == split].reset_index(drop=True) for split in ("train", "test"))

@@ -79,5 +79,5 @@ def test_too_few_published_images_are_an_error_for_each_class() -> None:
 
 
 def test_workable_sizes_join_read_outs_that_touch() -> None:
-    assert workable_sizes(TABLE, classes=CLASSES, protocol="grouped", num_folds=5) == [(1, 60)]
+    assert workable_sizes(TABLE, classes=CLASSES, protocol="grouped", num_folds=5) == [(8, 60)]
     assert workable_sizes(TABLE, classes=CLASSES, protocol="grouped", num_folds=6) == []

@@ -70,7 +70,7 @@ def test_failing_cell_fails_alone_and_a_sweep_takes_up_what_is_trained(
     assert len(below(found, cells["24 px32 b4"])) == 2
     assert {run.info.status for run in below(found, cells["24 px32 b4"])} == {"FINISHED"}
 
-    other = command("train", *settings, "data.batch_size=8,16", "trainer.accelerator=cpu", "-m")
+    other = command("train", *settings, "data.batch_size=8,16", "-m", "trainer.accelerator=cpu")
     assert other.returncode == 0, other.stderr
     assert "2 cells, 4 trainings (folds), of which 2 are there already" in other.stdout
     assert other.stderr.count("epoch 1/1") == 2

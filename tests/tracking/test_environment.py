@@ -23,7 +23,7 @@ def test_code_tags_name_commit_and_changes(tmp_path: Path, monkeypatch: pytest.M
     def git(*arguments: str) -> str:
         identity = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
         done = subprocess.run(
-            ["git", "-C", str(tmp_path), *identity, *arguments],  # noqa: S607
+            ["git", "-C", str(tmp_path), *identity, *arguments],
             capture_output=True,
             text=True,
             check=True,

@@ -109,7 +109,7 @@ def test_interrupted_runs_are_shown_as_killed_and_running_when_taken_up(uri: str
     publisher = Publisher(folder, uri=uri, experiment="lab")
     one_done = record([replace(finished(tmp_path).folds[0], artifacts={}), FoldRecord(1, EPOCHS[:1])])
     publisher.publish(one_done)
-    publisher.end(one_done, "KILLED")
+    publisher.end("KILLED")
     found = runs(uri)
     assert [run.info.status for run in found["cells"] + found["folds"]] == ["KILLED", "FINISHED", "KILLED"]
     Publisher(folder, uri=uri, experiment="lab").reopen()
@@ -254,3 +254,17 @@ def test_processes_that_start_at_once_share_one_new_store(uri: str) -> None:
     assert len(ids) == 1
     assert all(process.returncode == 0 for process in started)
     assert isinstance(open_store(uri), MlflowClient)
+
+
+def test_interruption_while_the_store_is_made_leaves_no_half_store(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("mlflow.store.tracking.sqlalchemy_store.SqlAlchemyStore.search_experiments", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            open_store(uri)
+    assert [file.name for file in (tmp_path / "store").iterdir()] == ["mlflow.db.lock"]
+    assert Publisher(tmp_path / "cell", uri=uri, experiment="lab").publish(record())
