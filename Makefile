@@ -17,10 +17,11 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info < (3, 14); ok or sys.exit(f"error: Python {sys.version.split()[0]}: 3.11, 3.12 or 3.13 is needed; make PYTHON=python3.11 chooses one")'
 	@test -e $(STAMP) || { rm -rf .venv; $(PYTHON) -m venv .venv; }
 	@rm -f $(STAMP)
+	@echo "Installing into .venv: about 4 minutes, 7 GB"
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $(STAMP)
 
-demo: $(STAMP) ## Small but real five-fold cross-validation on simulated scans (about 4 minutes on 2 cores)
+demo: $(STAMP) ## Small but real five-fold cross-validation on simulated scans (about 3 minutes on 2 cores)
 	$(BIN)/python -m csam_lightning.train +experiment=demo
 	@echo "Next: 'make ui' compares the runs, 'make train' trains the default cell, README.md shows how to use your own scans."
 
