@@ -135,5 +135,6 @@ def _description(plan: SweepPlan, config: DictConfig) -> tuple[str, dict[str, st
     swept = OmegaConf.to_container(config.hydra.sweeper.params or OmegaConf.create({}))
     assert isinstance(swept, dict)  # noqa: S101 - Hydra's own schema says so
     params = {str(axis): str(values) for axis, values in swept.items()}
-    params |= {override.partition("=")[0]: override.partition("=")[2] for override in config.hydra.overrides.task}
+    asked = (override.lstrip("+~").partition("=") for override in config.hydra.overrides.task)
+    params |= {name: value for name, _, value in asked}
     return name, params, {"sweep.id": plan.id}

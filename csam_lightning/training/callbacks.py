@@ -43,6 +43,11 @@ class EpochKeeper(Checkpoint):
         """Take the history from a checkpoint."""
         self.history = list(state_dict["history"])
 
+    def write_history(self) -> None:
+        """Write the history; a process that was killed right after its last checkpoint has not."""
+        with written_atomically(self._folder.history) as temporary:
+            temporary.write_text(json.dumps(self.history, indent=1) + "\n")
+
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         """Start the epoch's clock."""
         self._began = time.monotonic()
@@ -57,6 +62,5 @@ class EpochKeeper(Checkpoint):
                 torch.save({"state_dict": pl_module.state_dict(), "epoch": len(self.history)}, temporary)
         with written_atomically(self._folder.resume) as temporary:
             trainer.save_checkpoint(temporary)
-        with written_atomically(self._folder.history) as temporary:
-            temporary.write_text(json.dumps(self.history, indent=1) + "\n")
+        self.write_history()
         self._tell(EpochEnded(self._fold, len(self.history), metrics))

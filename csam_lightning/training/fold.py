@@ -46,6 +46,7 @@ def train_fold(job: FoldJob, tell: "Callable[[EpochEnded], None]") -> None:
     device = _fit(
         job, classifier, FoldDataModule(scans, job.fold, plan, batch_size=job.batch_size, seed=job.seed), keeper
     )
+    keeper.write_history()
     epoch = _select(classifier, folder, epochs=len(keeper.history))
     classifier.to(device)
     trained = logits(classifier, scans.images(job.fold.training_scans))

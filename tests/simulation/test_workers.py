@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import heed_interrupts
 from tests.simulation.test_simulate_command import ROOT, TINY
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds worker processes through /proc")
@@ -53,7 +54,13 @@ def until(condition: Callable[[], object]) -> bool:
 def simulation(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
     command = [sys.executable, "-m", "csam_lightning.simulate", f"output={tmp_path / 'set'}", *LONG]
     with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509 - no threads are running here
     ) as process:
         yield process
         if process.poll() is None:

@@ -87,7 +87,7 @@ def test_interrupted_sweep_goes_on_with_the_same_command(
     how: signal.Signals, command: Command, settings: list[str], tmp_path: Path
 ) -> None:
     work = tmp_path / "work"
-    grid = [*settings, "trainer.max_epochs=3", "seed=0,1", "-m"]
+    grid = [*settings, "+experiment=seeds", "trainer.max_epochs=3", "seed=0,1", "-m"]
     for line in interrupted(grid, work, how, after="fold 0 epoch 2/3"):
         assert "Traceback" not in line
     wait_for_orphans(work)
@@ -97,6 +97,8 @@ def test_interrupted_sweep_goes_on_with_the_same_command(
     found = runs(work)
     [sweep] = sweeps(found)
     assert {run.info.status for run in found} == {"FINISHED"}
+    assert sweep.info.run_name == "seeds · 2 cells"
+    assert sweep.data.params["seed"] == "0,1"
     assert len(below(found, sweep)) == 2
     assert len(found) == 1 + 2 + 4
     assert [row["reason"] for row in summary(work)] == ["", ""]

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -119,3 +120,10 @@ def test_accelerator_that_is_not_there_is_an_error(job: MakeJob, accelerator: st
 def test_fold_without_a_test_split_predicts_none(job: MakeJob) -> None:
     folder = train(job(test_rows=np.array([], dtype=np.int64), trainer={"max_epochs": 1}))
     assert FoldPredictions.read(folder.predictions).test.shape == (0, 3)
+
+
+def test_fold_killed_between_its_last_checkpoint_and_its_history_is_whole_when_taken_up(job: MakeJob) -> None:
+    whole = train(job("whole"))
+    folder = train(job("cut"), kill_after=3)
+    folder.history.write_text(json.dumps(folder.read_history()[:2]))
+    assert numbers(train(job("cut"))) == numbers(whole)
