@@ -1,0 +1,102 @@
+"""Puts a report together: reads what the chosen runs hold, chooses, and makes every item."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from csam_lightning.reporting import evidence
+from csam_lightning.reporting.cell_items import confusion_item, counts_item, curves_item, metallization_item
+from csam_lightning.reporting.cells import FACTORS, ReportCell, fold_count
+from csam_lightning.reporting.choice import choose_as_the_paper, choose_ours, comparable
+from csam_lightning.reporting.document import Document
+from csam_lightning.reporting.figures_sweep import Chosen
+from csam_lightning.reporting.selection import Selection
+from csam_lightning.reporting.style import styled
+from csam_lightning.reporting.sweep_items import cost_item, factor_item, grid_item, ranking_item
+from csam_lightning.reporting.tables import Table
+from csam_lightning.tracking.store import without_password
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from csam_lightning.tracking.reading import StoreReader
+
+
+def assemble(store: "StoreReader", selection: Selection) -> Document:
+    """Return the report about ``selection``.
+
+    Args:
+        store: The store that the runs are in.
+        selection: The cells.
+
+    Raises:
+        InputError: The store does not answer any more.
+    """
+    cells, remarks = comparable(selection.cells)
+    ours = choose_ours(cells)
+    balances = _balances(store, cells)
+    scans = evidence.scan_table(store, [ours.cell, *cells])
+    reach = {cell: last for cell, table in balances.items() if (last := evidence.last_read_out(table)) is not None}
+    last = None if scans is None else evidence.last_read_out(scans[scans["split"] == "train"])
+    papers = choose_as_the_paper(cells, reach, last)
+    chosen = Chosen(ours.cell, papers.cell)
+    with styled():
+        items = [
+            ranking_item(selection.cells, chosen),
+            counts_item(ours.cell, scans, balances[ours.cell.id], _classes(store, ours.cell, scans)),
+            *(factor_item(cells, factor, chosen) for factor in FACTORS),
+            curves_item(store, ours.cell),
+            confusion_item(store, cells, chosen),
+            metallization_item(store, cells, scans),
+            grid_item(cells, chosen),
+            cost_item(selection.cells, chosen),
+        ]
+    undone = [[cell.name, cell.id, cell.reason] for cell in selection.unfinished]
+    return Document(
+        title=selection.title,
+        facts=_facts(store, selection),
+        ours=ours,
+        papers=papers,
+        remarks=remarks,
+        items=items,
+        unfinished=Table("unfinished", "Cells without results", ["cell", "cell id", "reason"], undone),
+    )
+
+
+def _balances(store: "StoreReader", cells: Sequence[ReportCell]) -> "dict[str, pd.DataFrame | None]":
+    """Return each cell's balance table by its id; cells that are balanced alike share one."""
+    known: dict[tuple[object, ...], pd.DataFrame | None] = {}
+    tables = {}
+    for cell in cells:
+        alike = (cell.fingerprint, cell.data_size, cell.protocol, cell.seed, cell.run.params.get("data.num_folds"))
+        if known.get(alike) is None:
+            known[alike] = evidence.balance_table(store, cell)
+        tables[cell.id] = known[alike]
+    return tables
+
+
+def _classes(store: "StoreReader", cell: ReportCell, scans: "pd.DataFrame | None") -> list[str]:
+    """Return the class names in the order in which the cell has them, or sorted where that is not known."""
+    scores = evidence.scores_on_test(store, cell)
+    labels = set() if scans is None else set(scans["label"].dropna())
+    return scores.classes if scores is not None and labels <= set(scores.classes) else sorted(labels)
+
+
+def _facts(store: "StoreReader", selection: Selection) -> list[str]:
+    cells = selection.cells
+    sets = sorted({cell.fingerprint[:12] for cell in cells})
+    commits = sorted({cell.run.tags.get("git.commit", "unknown")[:12] for cell in cells})
+    undone = f", {len(selection.unfinished)} more without results" if selection.unfinished else ""
+    return [
+        f"Read: {selection.title}, from MLflow store {without_password(store.uri)}",
+        f"{len(cells)} finished cells, {fold_count(cells)}{undone}",
+        f"Data: {_data(cells)}; fingerprint {', '.join(sets)}",
+        f"Code: commit {', '.join(commits)}",
+    ]
+
+
+def _data(cells: Sequence[ReportCell]) -> str:
+    profile = cells[0].run.profile
+    counts = ", ".join(
+        f"{profile[name]} {name}" for name in ("training scans", "test scans", "packages") if name in profile
+    )
+    return counts or "unknown"

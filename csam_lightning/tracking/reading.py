@@ -1,0 +1,196 @@
+"""Reads runs back from the MLflow store, as plain values; what it returns is as little to be trusted as the store."""
+
+import json
+import logging
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from csam_lightning.errors import InputError
+from csam_lightning.tracking.runs import PARENT_TAG
+from csam_lightning.tracking.store import hide_password, open_store, store_uri, without_password
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
+
+PAGE = 1000
+LARGEST_ARTIFACT = 32 * 2**20
+"""Bytes of the largest artifact that is read; those of a cell are far smaller."""
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run as the store has it.
+
+    Attributes:
+        id: The run's id.
+        name: Its name.
+        status: ``FINISHED``, ``RUNNING``, ``FAILED``, ``KILLED`` or ``SCHEDULED``.
+        started: When it started, milliseconds since 1970.
+        params: Its parameters.
+        metrics: The latest value of each of its metrics.
+        tags: Its tags.
+        profile: Counts of its input data set; empty where none was logged.
+    """
+
+    id: str
+    name: str
+    status: str
+    started: int
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    profile: Mapping[str, Any]
+
+    @property
+    def parent(self) -> str | None:
+        """The run above it."""
+        return self.tags.get(PARENT_TAG)
+
+
+class StoreReader:
+    """An MLflow store that is there already.
+
+    Args:
+        uri: The store, see :func:`csam_lightning.tracking.store.store_uri`.
+
+    Raises:
+        InputError: It is no address of a store, there is no store, or it does not answer.
+    """
+
+    def __init__(self, uri: str | None) -> None:
+        """Open the store; nothing is created."""
+        self.uri = store_uri(uri)
+        self._file = Path(self.uri.removeprefix("sqlite:///")) if self.uri.startswith("sqlite:///") else None
+        if self._file is not None and not self._file.is_file():
+            raise InputError(
+                f"there is no MLflow store {without_password(self.uri)}",
+                where="tracking.uri",
+                mend="train first, or name the store: tracking.uri=sqlite:///FILE or http://…",
+            )
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        self._client: MlflowClient = self._asked(lambda: open_store(self.uri))
+
+    def experiments(self) -> list[str]:
+        """Return the names of the experiments."""
+        return sorted(str(found.name) for found in self._asked(lambda: list(self._client.search_experiments())))
+
+    def runs(self, experiment: str) -> list[StoredRun]:
+        """Return all runs of an experiment, the latest first.
+
+        Raises:
+            InputError: There is no such experiment, or the store does not answer.
+        """
+        found = self._asked(lambda: self._client.get_experiment_by_name(experiment))
+        if found is None:
+            known = ", ".join(self.experiments())
+            raise InputError(
+                f"the store {without_password(self.uri)} has no experiment {experiment!r}",
+                where="tracking.experiment",
+                mend=f"choose one of {known}",
+            )
+        pages = self._asked(lambda: list(self._pages(str(found.experiment_id))))
+        return [_stored(run) for run in pages]
+
+    def _pages(self, experiment_id: str) -> Iterator["Run"]:
+        token = None
+        while True:
+            page = self._client.search_runs(
+                [experiment_id], max_results=PAGE, order_by=["attributes.start_time DESC"], page_token=token
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def history(self, run_id: str, metric: str) -> dict[int, float]:
+        """Return a metric's value at each step; the latest where a step has several."""
+        history = self._asked(lambda: self._client.get_metric_history(run_id, metric))
+        latest = sorted(history, key=lambda entry: entry.timestamp)
+        return {entry.step: entry.value for entry in sorted(latest, key=lambda entry: entry.step)}
+
+    def files(self, run_id: str, folder: str) -> list[str]:
+        """Return the paths of the files in a folder of a run's artifacts; none where it cannot be read."""
+        try:
+            found = [entry.path for entry in self._client.list_artifacts(run_id, folder) if not entry.is_dir]
+        except Exception as error:  # noqa: BLE001 - a report goes on without it and says so
+            log.debug("artifacts of run %s: %s", run_id, error)
+            found = []
+        copied = self._beside(run_id, folder)
+        if not found and copied is not None and copied.is_dir():
+            found = [f"{folder}/{file.name}" for file in copied.iterdir() if file.is_file()]
+        return sorted(found)
+
+    def artifact(self, run_id: str, path: str) -> bytes | None:
+        """Return the content of an artifact; None where there is none, it is too large or it cannot be read."""
+        copied = self._beside(run_id, path)
+        if copied is not None and copied.is_file():
+            return copied.read_bytes() if copied.stat().st_size <= LARGEST_ARTIFACT else None
+        try:
+            sizes = {entry.path: entry.file_size or 0 for entry in self._client.list_artifacts(run_id, _folder(path))}
+            if sizes.get(path, LARGEST_ARTIFACT + 1) > LARGEST_ARTIFACT:
+                return None
+            with tempfile.TemporaryDirectory() as folder:
+                return Path(self._client.download_artifacts(run_id, path, folder)).read_bytes()
+        except Exception as error:  # noqa: BLE001 - a report goes on without it and says so
+            log.debug("artifact %s of run %s: %s", path, run_id, error)
+            return None
+
+    def _beside(self, run_id: str, path: str) -> Path | None:
+        """Return where an artifact lies when a SQLite store and its ``mlartifacts`` were copied from elsewhere.
+
+        The store names artifacts by the full path that they had on the machine that trained.
+        """
+        if self._file is None or not re.fullmatch("[0-9a-f]{32}", run_id):
+            return None
+        top = self._file.parent / "mlartifacts" / run_id / "artifacts"
+        place = (top / path).resolve()
+        return place if place.is_relative_to(top.resolve()) else None
+
+    def _asked(self, question: Callable[[], T]) -> T:
+        try:
+            return question()
+        except Exception as error:
+            reason = hide_password((str(error).strip() or type(error).__name__).splitlines()[0], self.uri)
+            raise InputError(
+                f"the MLflow store {without_password(self.uri)} does not answer: {reason[:200]}",
+                where="tracking.uri",
+                mend="start it, or name another one",
+            ) from error
+
+
+def _folder(path: str) -> str | None:
+    return path.rpartition("/")[0] or None
+
+
+def _stored(run: "Run") -> StoredRun:
+    return StoredRun(
+        id=str(run.info.run_id),
+        name=str(run.info.run_name or run.info.run_id),
+        status=str(run.info.status),
+        started=int(run.info.start_time or 0),
+        params=dict(run.data.params),
+        metrics=dict(run.data.metrics),
+        tags=dict(run.data.tags),
+        profile=_profile(run),
+    )
+
+
+def _profile(run: "Run") -> dict[str, Any]:
+    for given in run.inputs.dataset_inputs if run.inputs else ():
+        try:
+            profile = json.loads(given.dataset.profile or "{}")
+        except ValueError:
+            continue
+        if isinstance(profile, dict):
+            return profile
+    return {}
