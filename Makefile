@@ -32,7 +32,7 @@ sweep: $(STAMP) ## Several small cells one after the other (ARGS="data.batch_siz
 	$(BIN)/python -m csam_lightning.train -m +experiment=demo $(or $(ARGS),data.batch_size=16,32)
 
 test: lint typecheck ## Lint, types and tests
-	$(BIN)/python -m pytest --numprocesses=2
+	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal
 
 lint: $(STAMP) ## Check style with ruff
 	$(BIN)/ruff check .

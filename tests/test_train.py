@@ -259,7 +259,6 @@ def test_store_that_is_away_ends_no_training(command: Command, scans_folder: Pat
         (["+data.foo=1"], "data.foo: there is no such setting; --help shows the settings and their defaults"),
         (["data.package_pattern=^(p[0-9]+)"], "quote it twice: 'SETTING=\"VALUE\"'"),
         (["data.root=scans"], "data.root: scans makes no sense here; give data=folder besides"),
-        (["output_dir=/proc/nowhere"], "/proc/nowhere"),
     ],
 )
 def test_bad_configuration_ends_with_one_line_and_status_2(
@@ -272,6 +271,15 @@ def test_bad_configuration_ends_with_one_line_and_status_2(
     assert line in last
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.glob("work/outputs/runs/*"))
+
+
+def test_folder_that_cannot_be_written_ends_with_one_line_and_status_2(
+    command: Command, scans_folder: Path, tmp_path: Path
+) -> None:
+    done = command("train", *small(scans_folder, tmp_path / "cache", "output_dir=/proc/nowhere"))
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: /proc/nowhere")
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

@@ -19,6 +19,7 @@ from csam_lightning.sweeps.plan import SweepPlan, plan_sweep
 from csam_lightning.sweeps.summary import Summary, print_summary, sum_up_sweep, write_summary
 from csam_lightning.sweeps.watch import progress_told
 from csam_lightning.tracking.settling import settle
+from csam_lightning.tracking.store import store_uri
 from csam_lightning.tracking.sweep_run import SweepRun
 
 
@@ -113,6 +114,7 @@ def job_settings(composed: DictConfig) -> TrainConfig:
     """
     config = typed(composed, TrainConfig)
     check_values(config)
+    store_uri(config.tracking.uri)
     return config
 
 
