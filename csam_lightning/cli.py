@@ -76,7 +76,7 @@ def typed(config: DictConfig, schema: type[Config]) -> Config:
     """Turn a composed configuration into an instance of the dataclass ``schema``.
 
     Raises:
-        InputError: A value has the wrong type, or a setting is missing.
+        InputError: A value has the wrong type, a setting is missing, or there is no such setting.
         OmegaConfBaseException: An interpolation cannot be resolved, or a mandatory value is not given.
     """
     values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)

@@ -19,7 +19,7 @@ from csam_lightning.sweeps.plan import SweepPlan, plan_sweep
 from csam_lightning.sweeps.summary import Summary, print_summary, sum_up_sweep, write_summary
 from csam_lightning.sweeps.watch import progress_told
 from csam_lightning.tracking.settling import settle
-from csam_lightning.tracking.store import store_uri
+from csam_lightning.tracking.store import store_uri, without_password
 from csam_lightning.tracking.sweep_run import SweepRun
 
 
@@ -138,5 +138,5 @@ def _description(plan: SweepPlan, config: DictConfig) -> tuple[str, dict[str, st
     assert isinstance(swept, dict)  # noqa: S101 - Hydra's own schema says so
     params = {str(axis): str(values) for axis, values in swept.items()}
     asked = (override.lstrip("+~").partition("=") for override in config.hydra.overrides.task)
-    params |= {name: value for name, _, value in asked}
+    params |= {name: without_password(value) if name == "tracking.uri" else value for name, _, value in asked}
     return name, params, {"sweep.id": plan.id}

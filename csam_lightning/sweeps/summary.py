@@ -70,12 +70,10 @@ class Summary:
     Attributes:
         done: Cells that are done, each once, best macro F1 first.
         failed: Jobs that failed, in order.
-        unfinished: Jobs that have not ended.
     """
 
     done: Sequence[Ranked]
     failed: Sequence[Failed]
-    unfinished: int
 
 
 def sum_up_sweep(plan: SweepPlan, folder: SweepFolder, *, over: bool) -> Summary:
@@ -94,10 +92,9 @@ def sum_up_sweep(plan: SweepPlan, folder: SweepFolder, *, over: bool) -> Summary
         for job in plan.jobs
         if job.number in outcomes and outcomes[job.number].reason is not None
     ]
-    silent = [job for job in plan.jobs if job.number not in outcomes]
     if over:
-        failed += [Failed(job.label, LOST) for job in silent]
-    return Summary(sorted(ranked, key=lambda cell: -cell.f1), failed, 0 if over else len(silent))
+        failed += [Failed(job.label, LOST) for job in plan.jobs if job.number not in outcomes]
+    return Summary(sorted(ranked, key=lambda cell: -cell.f1), failed)
 
 
 def _result(folder: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from csam_lightning.sweeps.plan import SweepPlan, plan_sweep, work
-from csam_lightning.sweeps.session import job_settings, told
+from csam_lightning.sweeps.session import _description, job_settings, told
 
 CONF = Path(__file__).parents[2] / "conf" / "experiment"
 
@@ -93,3 +93,12 @@ def test_work_grows_with_images_pixels_and_steps(scans_folder: Path) -> None:
     works = [work(job.key) for job in plan.jobs if job.key]
     images = 24 * 2 / 3 * 20 * 3
     assert works == pytest.approx([images * (area + 10 / 3 / batch) for area in (1, 4) for batch in (4, 8)])
+
+
+def test_password_of_the_store_is_not_among_a_sweep_s_params(scans_folder: Path) -> None:
+    plan = planned(scans_folder, "seed=0,1")
+    with initialize_config_module("csam_lightning.conf", version_base="1.3"):
+        config = multirun("seed=0,1", "tracking.uri=http://me:secret@127.0.0.1:9")
+    _, params, _ = _description(plan, config)
+    assert params["tracking.uri"] == "http://127.0.0.1:9"
+    assert params["seed"] == "0,1"
