@@ -3,11 +3,12 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
-from multiprocessing.context import SpawnContext
+from multiprocessing.context import ForkServerContext, SpawnContext
 
 
 def usable_cores() -> int:
@@ -16,13 +17,30 @@ def usable_cores() -> int:
 
 
 def spawn_context() -> SpawnContext:
-    """Return the context in which new processes start from scratch.
+    """Return the context in which new processes start from scratch."""
+    _forget_joblib()
+    return multiprocessing.get_context("spawn")
 
-    A joblib worker has joblib's own start method, which it would hand down to processes that do not know it.
+
+def preloaded_context(module: str) -> ForkServerContext | SpawnContext:
+    """Return a context whose processes have ``module``, and what this program imports, from their first moment on.
+
+    They are forked from one server process, which imports that once and does nothing else: for the slow imports of
+    training this takes seconds off each start. Where there is no such server (Windows) processes start from scratch.
     """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return spawn_context()
+    _forget_joblib()
+    context = multiprocessing.get_context("forkserver")
+    program = getattr(sys.modules["__main__"], "__spec__", None)
+    context.set_forkserver_preload([module, *([program.name] if program is not None else [])])
+    return context
+
+
+def _forget_joblib() -> None:
+    """Undo joblib's own start method in its workers: it would be handed down to processes that do not know it."""
     if multiprocessing.get_start_method(allow_none=True) not in multiprocessing.get_all_start_methods():
         multiprocessing.set_start_method("spawn", force=True)
-    return multiprocessing.get_context("spawn")
 
 
 def end_with_parent() -> None:

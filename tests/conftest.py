@@ -1,6 +1,7 @@
 """Tiny data sets and the real command line, for all tests."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import pandas as pd
 import pytest
 from hypothesis import settings
 from PIL import Image
+
+from csam_lightning.tracking.store import open_store
 
 settings.register_profile("untimed", deadline=None)  # a slow machine must not fail a test
 settings.load_profile("untimed")
@@ -58,11 +61,20 @@ def scans_folder(tmp_path: Path) -> Path:
     return write_scans(tmp_path / "scans", tiny_table())
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite store of MLflow that holds nothing; making one takes seconds."""
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    open_store(f"sqlite:///{file}")
+    return file
+
+
 @pytest.fixture
-def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run ``python -m csam_lightning.<name>`` in an empty working folder, as a user would."""
+def command(tmp_path: Path, empty_store: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run ``python -m csam_lightning.<name>`` as a user would, in a working folder that holds an MLflow store alone."""
     folder = tmp_path / "work"
     folder.mkdir()
+    shutil.copy(empty_store, folder)
 
     def run(name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

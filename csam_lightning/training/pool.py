@@ -10,7 +10,7 @@ from multiprocessing.process import BaseProcess
 from typing import Self
 
 from csam_lightning.errors import InputError, RunFailedError
-from csam_lightning.processes import end_with_parent, interrupts_ignored, spawn_context
+from csam_lightning.processes import end_with_parent, interrupts_ignored, preloaded_context
 from csam_lightning.training.events import Event, FoldEnded, FoldFailed
 from csam_lightning.training.job import FoldJob
 
@@ -31,7 +31,7 @@ class _Worker:
 
     @classmethod
     def start(cls) -> Self:
-        context = spawn_context()
+        context = preloaded_context("csam_lightning.training.fold")
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs,), daemon=True)
         with interrupts_ignored():  # the child inherits that: Ctrl-C is the watching process's business
