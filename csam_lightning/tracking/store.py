@@ -80,9 +80,9 @@ def open_store(uri: str) -> "MlflowClient":
         os.environ.setdefault(name, value)
     from mlflow.tracking import MlflowClient
 
-    for chatty in ("mlflow.store.db.utils", "alembic"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # it tells of every try; the last failure is told once
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # what it logs, it raises as well
     file = _sqlite_file(uri)
     with _lock(uri):
         if file is not None and not file.exists():
