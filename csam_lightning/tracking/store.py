@@ -89,11 +89,11 @@ def open_store(uri: str) -> "MlflowClient":
             with written_atomically(file) as temporary:  # an interruption must not leave half a store behind
                 MlflowClient(f"sqlite:///{temporary}").search_experiments(max_results=1)
         if urlsplit(uri).scheme not in SERVERS:
-            _ask(uri)
+            ask_database(uri)
         return MlflowClient(uri)
 
 
-def _ask(uri: str) -> None:
+def ask_database(uri: str) -> None:
     """Raise at once where a database does not answer; MLflow would try again for minutes."""
     from sqlalchemy import create_engine
 
