@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from csam_lightning.cli import run, typed
 from csam_lightning.errors import InputError
 from csam_lightning.serving.child import Child
-from csam_lightning.serving.mlflow_server import LOOPBACK, known_names, mlflow_server_running
+from csam_lightning.serving.mlflow_server import LOOPBACK, check_free, known_names, mlflow_server_running
 from csam_lightning.serving.postgresql import answering_database, cluster_running
 
 
@@ -56,6 +56,7 @@ def main(config: DictConfig) -> None:
 def serve(settings: ServerConfig, folder: Path) -> NoReturn:
     """Run PostgreSQL, where no database is named, and MLflow; whichever way it ends, end both."""
     artifacts = Path(settings.artifacts).expanduser().absolute() if settings.artifacts else folder / "artifacts"
+    check_free(settings.host, settings.port)
     names = known_names(settings.host, settings.names)
     with ExitStack() as open_:
         children = []

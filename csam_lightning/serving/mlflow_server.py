@@ -31,10 +31,8 @@ def mlflow_server_running(
         log: File that its output is appended to.
 
     Raises:
-        InputError: ``host`` is not this machine's, or the port is taken.
         RunFailedError: It does not start.
     """
-    _check_free(host, port)
     command = [sys.executable, "-m", "mlflow", "server", f"--host={host}", f"--port={port}", f"--workers={workers}"]
     command += ["--serve-artifacts", f"--artifacts-destination={artifacts.as_uri()}"]
     command.append("--allowed-hosts=" + ",".join(f"{name},{name}:{port}" for name in names))
@@ -59,12 +57,17 @@ def known_names(host: str, further: Sequence[str]) -> list[str]:
     return list(dict.fromkeys([*further, *names]))
 
 
-def _check_free(host: str, port: int) -> None:
+def check_free(host: str, port: int) -> None:
+    """Check that a server can listen to ``host`` and ``port``.
+
+    Raises:
+        InputError: ``host`` is not this machine's, or the port is taken.
+    """
     try:
         socket.create_server((host, port)).close()
     except OSError as error:
         raise InputError(
-            f"the server cannot listen there: {error.strerror}",
+            f"the server cannot listen there: {str(error.strerror).partition(' (')[0]}",
             where=f"{host}:{port}",
             mend="end what listens there, or give another port=NUMBER or host=ADDRESS",
         ) from error

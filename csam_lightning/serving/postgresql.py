@@ -96,7 +96,7 @@ def _create(folder: Path, programs: Path, user: str | None) -> None:
             mend = "name another folder: folder=DIR"
             if user is not None:
                 mend += f"; for root PostgreSQL runs as the user {user}, who must be able to enter it"
-            raise InputError(made.stderr.strip().replace("\n", "; "), where=str(folder), mend=mend)
+            raise InputError(_one_line(made.stderr), where=str(folder), mend=mend)
 
 
 def _give(folder: Path, user: str | None) -> None:
@@ -147,8 +147,12 @@ def _why_not(address: str) -> str | None:
     try:
         ask_database(address)
     except OperationalError as error:
-        return hide_password(str(error.orig).strip().replace("\n", "; "), address)
+        return hide_password(_one_line(str(error.orig)), address)
     except ModuleNotFoundError as error:
         mend = "pip install 'csam-lightning[server]'"
         raise InputError(f"there is no Python package {error.name} here", where="store", mend=mend) from error
     return None
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
