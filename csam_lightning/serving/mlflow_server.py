@@ -52,7 +52,7 @@ def known_names(host: str, further: Sequence[str]) -> list[str]:
     if host in LOOPBACK:
         names = [host, *LOOPBACK]
     else:
-        own = [socket.getfqdn(), socket.gethostname()]
+        own = [socket.gethostname(), socket.getfqdn()]
         names = [*own, *LOOPBACK] if host == EVERY_ADDRESS else [host, *own]
     return list(dict.fromkeys([*further, *names]))
 
