@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 PARENT_TAG = "mlflow.parentRunId"
+KEY_TAG = "run.key"
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,26 @@ def alive(client: "MlflowClient", run_id: str) -> bool:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return False
         raise
+
+
+def create(client: "MlflowClient", experiment: str, name: str, tags: Mapping[str, str], *, key: str) -> str:
+    """Return the id of the run that ``key`` stands for; it is made where the store has none.
+
+    A store that answers late or dies may have made a run without our hearing of it, and MLflow's client asks again by
+    itself; so the store is asked before and after, and what was made twice is deleted.
+    """
+
+    def stored() -> list[str]:
+        found = client.search_runs([experiment], f"tags.`{KEY_TAG}` = '{key}'", order_by=["attributes.start_time"])
+        return [str(run.info.run_id) for run in found]
+
+    ids = stored()
+    if not ids:
+        client.create_run(experiment, run_name=name, tags={**tags, KEY_TAG: key})
+        ids = stored()
+    for twin in ids[1:]:
+        client.delete_run(twin)
+    return ids[0]
 
 
 def log_params(client: "MlflowClient", run_id: str, params: Mapping[str, str]) -> None:

@@ -156,6 +156,25 @@ def test_store_that_is_away_stops_nothing_and_gets_everything_later(
     assert not list((tmp_path / "cells").glob("*/tracking/*.pending.json"))
 
 
+def test_run_that_the_store_made_twice_without_answering_is_one(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = MlflowClient.create_run
+
+    def make_twice_unheard(*arguments: Any, **named: Any) -> None:
+        make(*arguments, **named)
+        make(*arguments, **named)
+        raise ConnectionError("no answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, "create_run", make_twice_unheard)
+        assert not Publisher(tmp_path / "cell", uri=uri, experiment="lab").publish(finished(tmp_path))
+    assert len(runs(uri)["cells"]) == 2
+    assert Publisher(tmp_path / "cell", uri=uri, experiment="lab").publish(finished(tmp_path))
+    assert [run.info.status for run in runs(uri)["cells"]] == ["FINISHED"]
+    assert [run.info.status for run in runs(uri)["folds"]] == ["FINISHED", "FINISHED"]
+
+
 def test_after_a_failure_an_impatient_publisher_does_not_ask_again_at_once(tmp_path: Path) -> None:
     publisher = Publisher(tmp_path / "cell", uri="http://127.0.0.1:9", experiment="lab")
     assert not publisher.publish(record())

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from csam_lightning.errors import InputError
-from csam_lightning.serving.postgresql import find_programs
+from csam_lightning.serving.postgresql import answering_database, cluster_running, find_programs
 from csam_lightning.tracking.store import open_store
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -137,16 +137,16 @@ def test_runs_of_several_machines_outlive_their_server(
         assert process.returncode == 0, said
         assert "MLflow store" not in said
 
-    sweep = train(machines[0], uri, *cell, "trainer.max_epochs=8", "seed=2,3", "-m")
+    sweep = train(machines[0], uri, *cell, "trainer.max_epochs=5", "seed=2,3", "-m")
     assert sweep.stderr is not None
     reader = threading.Timer(300, sweep.kill)
     reader.start()
-    assert any("fold 0 epoch 2/8" in line for line in sweep.stderr)
+    assert any("fold 0 epoch 2/5" in line for line in sweep.stderr)
     server.kill()
     shown, said = sweep.communicate()
     reader.cancel()
     assert sweep.returncode == 0, said
-    assert "fold 0 epoch 8/8" in said
+    assert "fold 0 epoch 5/5" in said
     assert "Training goes on; results are kept in" in said
     assert len(list(machines[0].glob("outputs/cells/*/tracking/*.pending.json"))) == 2, shown
 
@@ -162,6 +162,31 @@ def test_runs_of_several_machines_outlive_their_server(
     assert not (server.folder / "postgresql" / "data" / "postmaster.pid").exists()
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port))
+
+
+@pytest.mark.server
+@pytest.mark.skipif(missing() is not None, reason=str(missing()))
+def test_database_of_the_user_s_is_taken_if_it_answers(folder: Path) -> None:
+    folder.mkdir()
+    with cluster_running(folder / "postgresql") as (own, _):
+        place = own.partition("://")[2]
+        assert answering_database(f"postgresql://{place}") == f"postgresql+psycopg2://{place}"
+        with pytest.raises(
+            InputError, match=r'^store: .* does not answer: .* database "runs" does not exist; mend the'
+        ):
+            answering_database(f"postgresql://{place.replace('/postgres?', '/runs?')}")
+
+
+@pytest.mark.server
+@pytest.mark.skipif(missing() is not None, reason=str(missing()))
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another user")
+def test_folder_that_postgresql_cannot_enter_is_one_line(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    with pytest.raises(InputError) as caught, cluster_running(tmp_path / "postgresql"):
+        pytest.fail("it runs")
+    assert str(caught.value).startswith(f"{tmp_path}/postgresql: initdb: error: could not access directory")
+    assert str(caught.value).endswith("for root PostgreSQL runs as the user postgres, who must be able to enter it")
+    assert not list(tmp_path.iterdir())
 
 
 def check_all_is_there(uri: str, machines: list[Path], scratch: Path) -> None:
