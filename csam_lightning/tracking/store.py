@@ -69,9 +69,17 @@ def without_password(uri: str) -> str:
 
 
 def hide_password(text: str, uri: str) -> str:
-    """Return ``text`` without the user name and password that stand in ``uri``."""
-    login = urlsplit(uri).netloc.rpartition("@")[0]
-    return text.replace(f"{login}@", "").replace(login.partition(":")[2] or login, "***") if login else text
+    """Return ``text`` without the login of ``uri``, and without its password wherever else it stands.
+
+    A server's login without a colon is a token, and as secret; a database's is a mere name.
+    """
+    parts = urlsplit(uri)
+    login = parts.netloc.rpartition("@")[0]
+    if not login:
+        return text
+    secret = login.partition(":")[2] or (login if parts.scheme in SERVERS else "")
+    shown = text.replace(f"{login}@", "")
+    return shown.replace(secret, "***") if secret else shown
 
 
 def open_store(uri: str) -> "MlflowClient":

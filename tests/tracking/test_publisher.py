@@ -259,6 +259,8 @@ def test_password_is_not_told_in_a_warning(tmp_path: Path, caplog: pytest.LogCap
     assert "Training goes on" in caplog.text
     assert "secret" not in caplog.text
     assert hide_password("no secret at http://me:secret@host", "http://me:secret@host") == "no *** at http://host"
+    assert hide_password("bad abc at http://abc@host", "http://abc@host") == "bad *** at http://host"
+    assert hide_password("no role a at db", "postgresql://a@db/runs") == "no role a at db"
 
 
 def test_processes_that_start_at_once_share_one_new_store(uri: str) -> None:
