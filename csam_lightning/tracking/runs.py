@@ -61,8 +61,12 @@ def log_params(client: "MlflowClient", run_id: str, params: Mapping[str, str]) -
 
 
 def log_dataset(client: "MlflowClient", run_id: str, dataset: DatasetRecord) -> None:
-    """Log the input data set."""
+    """Log the input data set.
+
+    Of several processes that log one at the same moment, MLflow refuses all but the first; asked again, it finds it there.
+    """
     from mlflow.entities import Dataset, DatasetInput, InputTag
+    from mlflow.exceptions import MlflowException
 
     entity = Dataset(
         name=dataset.name,
@@ -71,7 +75,13 @@ def log_dataset(client: "MlflowClient", run_id: str, dataset: DatasetRecord) -> 
         source=json.dumps({"uri": dataset.source}),
         profile=json.dumps(dataset.profile),
     )
-    client.log_inputs(run_id, datasets=[DatasetInput(entity, [InputTag("mlflow.data.context", "cross-validation")])])
+    inputs = [DatasetInput(entity, [InputTag("mlflow.data.context", "cross-validation")])]
+    try:
+        client.log_inputs(run_id, datasets=inputs)
+    except MlflowException as error:
+        if error.error_code != "BAD_REQUEST":
+            raise
+        client.log_inputs(run_id, datasets=inputs)
 
 
 def log_epochs(client: "MlflowClient", run_id: str, history: list[dict[str, float]], *, first: int) -> None:

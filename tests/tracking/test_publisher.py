@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import BAD_REQUEST
 from mlflow.tracking import MlflowClient
 
 from csam_lightning.errors import InputError
@@ -173,6 +175,24 @@ def test_run_that_the_store_made_twice_without_answering_is_one(
     assert Publisher(tmp_path / "cell", uri=uri, experiment="lab").publish(finished(tmp_path))
     assert [run.info.status for run in runs(uri)["cells"]] == ["FINISHED"]
     assert [run.info.status for run in runs(uri)["folds"]] == ["FINISHED", "FINISHED"]
+
+
+def test_data_set_that_several_processes_log_at_once_is_no_trouble(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    Publisher(tmp_path / "one", uri=uri, experiment="lab").publish(record())
+    log_inputs, asked = MlflowClient.log_inputs, []
+
+    def refuse_the_first(*arguments: Any, **named: Any) -> None:
+        asked.append(named)
+        if len(asked) == 1:
+            raise MlflowException("(psycopg2.errors.UniqueViolation) dataset_pk", error_code=BAD_REQUEST)
+        log_inputs(*arguments, **named)
+
+    monkeypatch.setattr(MlflowClient, "log_inputs", refuse_the_first)
+    assert Publisher(tmp_path / "two", uri=uri, experiment="lab").publish(record())
+    assert not caplog.records
+    assert [len(cell.inputs.dataset_inputs) for cell in runs(uri)["cells"]] == [1, 1]
 
 
 def test_after_a_failure_an_impatient_publisher_does_not_ask_again_at_once(tmp_path: Path) -> None:
