@@ -63,7 +63,7 @@ def log_params(client: "MlflowClient", run_id: str, params: Mapping[str, str]) -
 def log_dataset(client: "MlflowClient", run_id: str, dataset: DatasetRecord) -> None:
     """Log the input data set.
 
-    Of several processes that log one at the same moment, MLflow refuses all but the first; asked again, it finds it there.
+    Of several processes that log one at the same moment MLflow refuses all but the first; asked again, it finds it.
     """
     from mlflow.entities import Dataset, DatasetInput, InputTag
     from mlflow.exceptions import MlflowException
