@@ -17,6 +17,9 @@ from csam_lightning.serving.child import Child
 from csam_lightning.serving.mlflow_server import LOOPBACK, check_free, known_names, mlflow_server_running
 from csam_lightning.serving.postgresql import answering_database, cluster_running
 
+MAX_PORT = 65535
+MAX_WORKERS = 64
+
 
 @dataclass(frozen=True)
 class ServerConfig:
@@ -39,8 +42,8 @@ def main(config: DictConfig) -> None:
         RunFailedError: PostgreSQL or MLflow does not start, or ended.
     """
     settings = typed(config, ServerConfig)
-    if settings.workers < 1:
-        raise InputError(f"{settings.workers} makes no sense here", where="workers", mend="give a whole number from 1")
+    _check_range("workers", settings.workers, 1, MAX_WORKERS)
+    _check_range("port", settings.port, 1, MAX_PORT)
     folder = Path(settings.folder).expanduser().absolute()
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -78,6 +81,12 @@ def serve(settings: ServerConfig, folder: Path) -> NoReturn:
         children.append(open_.enter_context(server))
         _tell(settings, folder, artifacts, names)
         _watch(children)
+
+
+def _check_range(setting: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        mend = f"give a whole number from {least} to {most}"
+        raise InputError(f"{value} makes no sense here", where=setting, mend=mend)
 
 
 def _tell(settings: ServerConfig, folder: Path, artifacts: Path, names: Sequence[str]) -> None:

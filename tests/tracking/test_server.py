@@ -53,7 +53,13 @@ class Server:
         self.folder = folder
         settings = [f"folder={folder}", f"port={port}", "names=[node1]", "workers=1"]
         command = [sys.executable, "-m", "csam_lightning.server", *settings]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder.parent)
+        self.process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=folder.parent,
+            env={**os.environ, "TMPDIR": str(folder.parent)},  # what a power cut leaves there goes with it
+        )
         assert self.process.stdout is not None
         self.last = next((line.strip() for line in self.process.stdout if line.startswith("export ")), "")
 

@@ -10,8 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_module
 
 from csam_lightning.errors import InputError, RunFailedError
+from csam_lightning.server import main
 from csam_lightning.serving.child import running
 from csam_lightning.serving.mlflow_server import check_free, known_names
 from csam_lightning.serving.postgresql import answering_database, find_programs
@@ -65,6 +67,15 @@ def test_store_that_does_not_answer_is_told_without_its_password() -> None:
         answering_database("postgresql://me:secret@127.0.0.1:9/runs")
     assert "secret" not in str(caught.value)
     assert str(caught.value).endswith("; mend the address; a password is best given by PGPASSWORD or ~/.pgpass")
+
+
+@pytest.mark.parametrize(("setting", "most"), [("port", 65535), ("workers", 64)])
+def test_setting_of_a_server_that_makes_no_sense_is_one_line(setting: str, most: int, tmp_path: Path) -> None:
+    with initialize_config_module("csam_lightning.conf", version_base="1.3"):
+        config = compose("server", [f"folder={tmp_path}/server", f"{setting}=0"])
+    with pytest.raises(InputError, match=f"^{setting}: 0 makes no sense here; give a whole number from 1 to {most}$"):
+        main(config)
+    assert not list(tmp_path.iterdir())
 
 
 def test_port_that_is_taken_is_one_line() -> None:
