@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train sweep test lint typecheck bench ui clean
+.PHONY: help setup demo train sweep test lint typecheck bench ui server clean
 
 help: ## Print this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -48,5 +48,8 @@ ui: $(STAMP) ## Open the MLflow UI on http://127.0.0.1:5000
 	@case "$${MLFLOW_TRACKING_URI:-}" in http*) echo "The runs are on the server $$MLFLOW_TRACKING_URI: open that";; \
 	*) $(BIN)/mlflow ui --host 127.0.0.1 --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}";; esac
 
-clean: ## Remove the environment and all caches, not your results (outputs/, mlflow.db, mlartifacts/)
+server: $(STAMP) ## Tracking server on PostgreSQL, for several machines (STORE=postgresql://USER@HOST/NAME ARGS="host=0.0.0.0")
+	@$(BIN)/python -m csam_lightning.server $(if $(STORE),'store="$(STORE)"') $(ARGS)
+
+clean: ## Remove the environment and all caches, not your results (outputs/, mlflow.db, mlartifacts/, mlflow_server/)
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+from uuid import uuid4
 
 from csam_lightning.files import written_atomically
 from csam_lightning.tracking import runs
@@ -196,8 +197,11 @@ class Publisher:
             self._remember()
 
     def _create_run(self, client: "MlflowClient", name: str, tags: Mapping[str, str]) -> str:
-        run = client.create_run(self._sent["experiment_id"], run_name=name, tags=dict(tags))
-        return str(run.info.run_id)
+        if "key" not in self._sent:
+            self._sent["key"] = uuid4().hex
+            self._remember()
+        key = f"{self._sent['key']} {tags.get('fold', 'cell')}"
+        return runs.create(client, self._sent["experiment_id"], name, tags, key=key)
 
     @property
     def _unfinished(self) -> list[str]:

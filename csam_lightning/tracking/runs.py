@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 PARENT_TAG = "mlflow.parentRunId"
+KEY_TAG = "run.key"
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,26 @@ def alive(client: "MlflowClient", run_id: str) -> bool:
         raise
 
 
+def create(client: "MlflowClient", experiment: str, name: str, tags: Mapping[str, str], *, key: str) -> str:
+    """Return the id of the run that ``key`` stands for; it is made where the store has none.
+
+    A store that answers late or dies may have made a run without our hearing of it, and MLflow's client asks again by
+    itself; so the store is asked before and after, and what was made twice is deleted.
+    """
+
+    def stored() -> list[str]:
+        found = client.search_runs([experiment], f"tags.`{KEY_TAG}` = '{key}'", order_by=["attributes.start_time"])
+        return [str(run.info.run_id) for run in found]
+
+    ids = stored()
+    if not ids:
+        client.create_run(experiment, run_name=name, tags={**tags, KEY_TAG: key})
+        ids = stored()
+    for twin in ids[1:]:
+        client.delete_run(twin)
+    return ids[0]
+
+
 def log_params(client: "MlflowClient", run_id: str, params: Mapping[str, str]) -> None:
     """Log parameters, however many."""
     from mlflow.entities import Param
@@ -40,8 +61,12 @@ def log_params(client: "MlflowClient", run_id: str, params: Mapping[str, str]) -
 
 
 def log_dataset(client: "MlflowClient", run_id: str, dataset: DatasetRecord) -> None:
-    """Log the input data set."""
+    """Log the input data set.
+
+    Of several processes that log one at the same moment MLflow refuses all but the first; asked again, it finds it.
+    """
     from mlflow.entities import Dataset, DatasetInput, InputTag
+    from mlflow.exceptions import MlflowException
 
     entity = Dataset(
         name=dataset.name,
@@ -50,7 +75,13 @@ def log_dataset(client: "MlflowClient", run_id: str, dataset: DatasetRecord) -> 
         source=json.dumps({"uri": dataset.source}),
         profile=json.dumps(dataset.profile),
     )
-    client.log_inputs(run_id, datasets=[DatasetInput(entity, [InputTag("mlflow.data.context", "cross-validation")])])
+    inputs = [DatasetInput(entity, [InputTag("mlflow.data.context", "cross-validation")])]
+    try:
+        client.log_inputs(run_id, datasets=inputs)
+    except MlflowException as error:
+        if error.error_code != "BAD_REQUEST":
+            raise
+        client.log_inputs(run_id, datasets=inputs)
 
 
 def log_epochs(client: "MlflowClient", run_id: str, history: list[dict[str, float]], *, first: int) -> None:

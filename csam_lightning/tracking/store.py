@@ -69,9 +69,17 @@ def without_password(uri: str) -> str:
 
 
 def hide_password(text: str, uri: str) -> str:
-    """Return ``text`` without the user name and password that stand in ``uri``."""
-    login = urlsplit(uri).netloc.rpartition("@")[0]
-    return text.replace(f"{login}@", "").replace(login.partition(":")[2] or login, "***") if login else text
+    """Return ``text`` without the login of ``uri``, and without its password wherever else it stands.
+
+    A server's login without a colon is a token, and as secret; a database's is a mere name.
+    """
+    parts = urlsplit(uri)
+    login = parts.netloc.rpartition("@")[0]
+    if not login:
+        return text
+    secret = login.partition(":")[2] or (login if parts.scheme in SERVERS else "")
+    shown = text.replace(f"{login}@", "")
+    return shown.replace(secret, "***") if secret else shown
 
 
 def open_store(uri: str) -> "MlflowClient":
@@ -89,11 +97,11 @@ def open_store(uri: str) -> "MlflowClient":
             with written_atomically(file) as temporary:  # an interruption must not leave half a store behind
                 MlflowClient(f"sqlite:///{temporary}").search_experiments(max_results=1)
         if urlsplit(uri).scheme not in SERVERS:
-            _ask(uri)
+            ask_database(uri)
         return MlflowClient(uri)
 
 
-def _ask(uri: str) -> None:
+def ask_database(uri: str) -> None:
     """Raise at once where a database does not answer; MLflow would try again for minutes."""
     from sqlalchemy import create_engine
 

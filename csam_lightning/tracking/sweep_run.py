@@ -5,6 +5,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from filelock import FileLock
 
@@ -63,10 +64,14 @@ class SweepRun:
                 return str(known)
             about = json.loads((self.folder / ABOUT).read_text())
             experiment = experiment_id(client, self.uri, self.experiment)
-            run = client.create_run(experiment, run_name=about["name"], tags=about["tags"])
-            runs.log_params(client, run.info.run_id, about["params"])
-            self._keep(run_id=run.info.run_id, open=True)
-            return str(run.info.run_id)
+            key = self._state.get("key")
+            if known or key is None:
+                key = uuid4().hex
+                self._keep(key=key, run_id=None)
+            run_id = runs.create(client, experiment, about["name"], about["tags"], key=key)
+            runs.log_params(client, run_id, about["params"])
+            self._keep(run_id=run_id, open=True)
+            return run_id
 
     def begin(self) -> None:
         """Show the sweep as running; where the store is away, its first cell that reaches the store makes the run."""

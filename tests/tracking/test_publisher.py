@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import BAD_REQUEST
 from mlflow.tracking import MlflowClient
 
 from csam_lightning.errors import InputError
@@ -156,6 +158,43 @@ def test_store_that_is_away_stops_nothing_and_gets_everything_later(
     assert not list((tmp_path / "cells").glob("*/tracking/*.pending.json"))
 
 
+def test_run_that_the_store_made_twice_without_answering_is_one(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = MlflowClient.create_run
+
+    def make_twice_unheard(*arguments: Any, **named: Any) -> None:
+        make(*arguments, **named)
+        make(*arguments, **named)
+        raise ConnectionError("no answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, "create_run", make_twice_unheard)
+        assert not Publisher(tmp_path / "cell", uri=uri, experiment="lab").publish(finished(tmp_path))
+    assert len(runs(uri)["cells"]) == 2
+    assert Publisher(tmp_path / "cell", uri=uri, experiment="lab").publish(finished(tmp_path))
+    assert [run.info.status for run in runs(uri)["cells"]] == ["FINISHED"]
+    assert [run.info.status for run in runs(uri)["folds"]] == ["FINISHED", "FINISHED"]
+
+
+def test_data_set_that_several_processes_log_at_once_is_no_trouble(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    Publisher(tmp_path / "one", uri=uri, experiment="lab").publish(record())
+    log_inputs, asked = MlflowClient.log_inputs, []
+
+    def refuse_the_first(*arguments: Any, **named: Any) -> None:
+        asked.append(named)
+        if len(asked) == 1:
+            raise MlflowException("(psycopg2.errors.UniqueViolation) dataset_pk", error_code=BAD_REQUEST)
+        log_inputs(*arguments, **named)
+
+    monkeypatch.setattr(MlflowClient, "log_inputs", refuse_the_first)
+    assert Publisher(tmp_path / "two", uri=uri, experiment="lab").publish(record())
+    assert not caplog.records
+    assert [len(cell.inputs.dataset_inputs) for cell in runs(uri)["cells"]] == [1, 1]
+
+
 def test_after_a_failure_an_impatient_publisher_does_not_ask_again_at_once(tmp_path: Path) -> None:
     publisher = Publisher(tmp_path / "cell", uri="http://127.0.0.1:9", experiment="lab")
     assert not publisher.publish(record())
@@ -240,6 +279,8 @@ def test_password_is_not_told_in_a_warning(tmp_path: Path, caplog: pytest.LogCap
     assert "Training goes on" in caplog.text
     assert "secret" not in caplog.text
     assert hide_password("no secret at http://me:secret@host", "http://me:secret@host") == "no *** at http://host"
+    assert hide_password("bad abc at http://abc@host", "http://abc@host") == "bad *** at http://host"
+    assert hide_password("no role a at db", "postgresql://a@db/runs") == "no role a at db"
 
 
 def test_processes_that_start_at_once_share_one_new_store(uri: str) -> None:
