@@ -24,7 +24,7 @@ class WholeBatchNorm2d(nn.BatchNorm2d):
             return super().forward(images)
         mean, variance, count = whole_statistics(images.detach())
         self._remember(mean, variance * count / (count - 1))
-        normalised = _Normalise.apply(images, self.weight, self.bias, mean, variance, count, self.eps)  # type: ignore[no-untyped-call]
+        normalised = _Normalise.apply(images, self.weight, self.bias, mean, variance, count, self.eps)
         return cast("Tensor", normalised)
 
     def _remember(self, mean: Tensor, variance: Tensor) -> None:
@@ -47,7 +47,7 @@ def whole_statistics(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     table = mine.new_zeros(distributed.get_world_size(), len(mine))
     table[distributed.get_rank()] = mine
     distributed.all_reduce(table)  # a sum with zeros: every process now holds the rows of all
-    means, variances, counts = table.split([len(mean), len(mean), 1], dim=1)
+    means, variances, counts = torch.split(table, [len(mean), len(mean), 1], dim=1)
     count = counts.sum()
     mean = (counts * means).sum(dim=0) / count
     return mean, (counts * (variances + (means - mean) ** 2)).sum(dim=0) / count, count

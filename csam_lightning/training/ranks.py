@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.fabric.plugins.environments import LightningEnvironment
 from torch import distributed
 
 from csam_lightning.errors import InputError
@@ -71,7 +71,7 @@ def joined(rank: Rank, device: torch.device) -> Iterator[None]:
         os.environ |= {"GLOO_SOCKET_IFNAME": name, "NCCL_SOCKET_IFNAME": name}
     distributed.init_process_group(
         "nccl" if device.type == "cuda" else "gloo",
-        store=distributed.FileStore(str(rank.meeting), rank.of),
+        store=distributed.FileStore(str(rank.meeting), rank.of),  # type: ignore[attr-defined]  # documented there
         rank=rank.number,
         world_size=rank.of,
         device_id=device if device.type == "cuda" else None,
