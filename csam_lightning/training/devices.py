@@ -16,13 +16,19 @@ def check_accelerator(name: str, devices: int = 1) -> None:
     if name == "cpu" or (name == "auto" and devices == 1):
         return
     import lightning as L
+    from lightning.fabric.plugins.environments.lightning import LightningEnvironment
     from lightning.fabric.utilities.exceptions import MisconfigurationException
     from lightning.pytorch.accelerators import CPUAccelerator
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     try:
         trainer = L.Trainer(
-            accelerator=name, devices=1, logger=False, enable_checkpointing=False, enable_model_summary=False
+            accelerator=name,
+            devices=1,
+            plugins=[LightningEnvironment()],  # else Lightning looks for a Slurm
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
         )
     except (MisconfigurationException, ValueError, ImportError) as error:
         raise InputError(
