@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from csam_lightning.config import Arch, AugmentConfig, ModelConfig, Select, TrainerConfig, When
+from csam_lightning.config import Arch, AugmentConfig, ModelConfig, Select, Strategy, TrainerConfig, When
 from csam_lightning.data.folds import Fold, Images
 from csam_lightning.model.resnet import build_resnet
 from csam_lightning.progress import track
@@ -85,7 +85,7 @@ def product(side: int, batch: int, images: int) -> float:
             seed=0,
             augment=AugmentConfig(rotation_degrees=180, contrast=0.2, when=When.epoch),
             model=ModelConfig(Arch.resnet18, None),
-            trainer=TrainerConfig(2, 1e-3, 0.05, 1, Select.last, "cpu", "32-true", 1, 1),
+            trainer=TrainerConfig(2, 1e-3, 0.05, 1, Select.last, "cpu", 1, Strategy.auto, "32-true", 1, 1),
         )
         train_fold(job, lambda _: None)
         return images / FoldFolder(job.folder).read_history()[1]["seconds"]

@@ -57,6 +57,13 @@ class Select(StrEnum):
     best = "best"
 
 
+class Strategy(StrEnum):
+    """How the devices of a fold share its training; ``auto`` is ``ddp`` where there are several."""
+
+    auto = "auto"
+    ddp = "ddp"
+
+
 @dataclass(frozen=True)
 class DataConfig:
     """``conf/data``: scans, folds and batches."""
@@ -100,9 +107,16 @@ class TrainerConfig:
     warmup_epochs: float
     select: Select
     accelerator: str
+    devices: int
+    strategy: Strategy
     precision: str
     threads_per_fold: int
     processes: int | None
+
+    @property
+    def cores_per_fold(self) -> int:
+        """CPU cores that a fold keeps busy: the threads of all its devices' processes."""
+        return self.threads_per_fold * self.devices
 
 
 @dataclass(frozen=True)
@@ -139,6 +153,9 @@ def check_values(config: TrainConfig) -> None:
     trainer = config.trainer
     _at_least(1, "trainer.max_epochs", trainer.max_epochs)
     _at_least(1, "trainer.threads_per_fold", trainer.threads_per_fold)
+    _at_least(1, "trainer.devices", trainer.devices)
+    batch, devices = config.data.batch_size, trainer.devices
+    _require(batch % devices == 0, "data.batch_size", batch, f"a multiple of trainer.devices={devices}")
     if trainer.processes is not None:
         _at_least(1, "trainer.processes", trainer.processes)
     check_seed(config.seed)

@@ -103,7 +103,7 @@ def _queued_again(error: Exception) -> bool:
 
 
 def _run(composed: DictConfig, cell: Cell, folder: Path, *, sweep: SweepRun | None) -> CellResult:
-    check_accelerator(cell.config.trainer.accelerator)
+    check_accelerator(cell.config.trainer.accelerator, cell.config.trainer.devices)
     tracking = cell.config.tracking
     uri = store_uri(tracking.uri)
     OmegaConf.update(composed, "tracking.uri", without_password(uri))

@@ -70,6 +70,9 @@ def test_every_config_file_composes_and_trains_a_step(
         ("data.num_folds=1", "data.num_folds: 1 makes no sense here; give a whole number from 2"),
         ("trainer.max_epochs=0", "trainer.max_epochs: 0 makes no sense here; give a whole number from 1"),
         ("trainer.threads_per_fold=0", "trainer.threads_per_fold: 0 makes no sense"),
+        ("trainer.devices=0", "trainer.devices: 0 makes no sense here; give a whole number from 1"),
+        ("trainer.devices=3", "data.batch_size: 8 makes no sense here; give a multiple of trainer.devices=3"),
+        ("trainer.strategy=fsdp", "trainer.strategy: input should be 'auto' or 'ddp', not 'fsdp'"),
         ("trainer.processes=-1", "trainer.processes: -1 makes no sense here"),
         ("seed=-1", "seed: -1 makes no sense here; give a whole number from 0"),
         ("trainer.learning_rate=0", "trainer.learning_rate: 0.0 makes no sense here; give a number above 0"),
@@ -105,14 +108,23 @@ def cell_id(composed: Compose, scans: Path, *overrides: str) -> str:
 
 @pytest.mark.parametrize(
     "override",
-    ["seed=1", "data.batch_size=4", "trainer.max_epochs=3", "augment=none", "model.arch=resnet34", "data.size=8"],
+    [
+        "seed=1",
+        "data.batch_size=4",
+        "trainer.max_epochs=3",
+        "augment=none",
+        "model.arch=resnet34",
+        "data.size=8",
+        "trainer.devices=2",
+    ],
 )
 def test_what_touches_numbers_makes_another_cell(override: str, composed: Compose, scans_folder: Path) -> None:
     assert cell_id(composed, scans_folder) != cell_id(composed, scans_folder, override)
 
 
 @pytest.mark.parametrize(
-    "override", ["trainer.processes=1", "tracking.experiment=other", "folds=[1]", "output_dir=elsewhere"]
+    "override",
+    ["trainer.processes=1", "trainer.strategy=ddp", "tracking.experiment=other", "folds=[1]", "output_dir=elsewhere"],
 )
 def test_what_touches_no_number_makes_no_other_cell(override: str, composed: Compose, scans_folder: Path) -> None:
     assert cell_id(composed, scans_folder) == cell_id(composed, scans_folder, override)

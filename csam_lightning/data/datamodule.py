@@ -79,13 +79,24 @@ class EpochSampler(Sampler[tuple[int, int]]):
     """Positions in a random order that depends on (seed, fold, epoch) alone, each paired with the epoch.
 
     Where the last batch would hold a single image, that image sits the epoch out: batch normalisation cannot learn
-    from one.
+    from one. So do fewer images than devices: no device may be without one. Several devices are dealt each batch like
+    cards: the batches of a rank, each ``batch_size / devices`` images, are its parts of the batches of one process.
+
+    Args:
+        length: Number of images.
+        batch_size: Images per step, of all devices together: a multiple of ``devices``.
+        seed: The cell's seed.
+        fold: The fold's number.
+        rank: Which device's images to yield.
+        devices: How many devices share the batches.
     """
 
-    def __init__(self, length: int, *, batch_size: int, seed: int, fold: int) -> None:
+    def __init__(self, length: int, *, batch_size: int, seed: int, fold: int, rank: int = 0, devices: int = 1) -> None:
         """Keep the settings; Lightning calls :meth:`set_epoch`."""
         self._length = length
-        self._used = length - (length > 1 and batch_size > 1 and length % batch_size == 1)
+        left_over = length % batch_size
+        self._used = length - left_over if left_over < max(devices, 2) <= length else length
+        self._mine = slice(rank, self._used, devices)
         self._seed = (seed, fold)
         self._epoch = 0
 
@@ -94,22 +105,33 @@ class EpochSampler(Sampler[tuple[int, int]]):
         self._epoch = epoch
 
     def __len__(self) -> int:
-        """Count the images of an epoch."""
-        return self._used
+        """Count the rank's images of an epoch."""
+        return len(range(self._length)[self._mine])
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         """Yield (epoch, position)."""
         order = np.random.default_rng((*self._seed, self._epoch)).permutation(self._length)
-        return iter([(self._epoch, int(position)) for position in order[: self._used]])
+        return iter([(self._epoch, int(position)) for position in order[self._mine]])
 
 
 class FoldDataModule(L.LightningDataModule):
     """One fold: balanced, augmented training images; validation scans as scanned.
 
-    Batches are (uint8 of shape (batch, 1, side, side), int64 of shape (batch,)).
+    Batches are (uint8 of shape (batch, 1, side, side), int64 of shape (batch,)). Of several devices each gets a part of
+    every training batch (see :class:`EpochSampler`), and of the validation scans, each of which one device alone gets.
     """
 
-    def __init__(self, scans: LabelledScans, fold: Fold, plan: AugmentationPlan, *, batch_size: int, seed: int) -> None:
+    def __init__(
+        self,
+        scans: LabelledScans,
+        fold: Fold,
+        plan: AugmentationPlan,
+        *,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        devices: int = 1,
+    ) -> None:
         """Keep what the loaders read."""
         super().__init__()
         self._scans = scans
@@ -117,16 +139,25 @@ class FoldDataModule(L.LightningDataModule):
         self._plan = plan
         self._batch_size = batch_size
         self._seed = seed
+        self._rank = rank
+        self._devices = devices
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
         """Return the loader of training images; decoded scans are in memory, so it needs no worker processes."""
         images = TrainingImages(self._scans, self._fold.training, self._plan)
-        sampler = EpochSampler(len(images), batch_size=self._batch_size, seed=self._seed, fold=self._fold.number)
-        return DataLoader(images, batch_size=self._batch_size, sampler=sampler)
+        sampler = EpochSampler(
+            len(images),
+            batch_size=self._batch_size,
+            seed=self._seed,
+            fold=self._fold.number,
+            rank=self._rank,
+            devices=self._devices,
+        )
+        return DataLoader(images, batch_size=self._batch_size // self._devices, sampler=sampler)
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
-        """Return the loader of validation scans, in the order of ``fold.validation.scans``."""
-        rows = self._fold.validation.scans
+        """Return the loader of the rank's validation scans, in the order of ``fold.validation.scans``."""
+        rows = self._fold.validation.scans[self._rank :: self._devices]
         pixels = torch.from_numpy(self._scans.images(rows)).unsqueeze(1)
         dataset = torch.utils.data.TensorDataset(pixels, torch.from_numpy(self._scans.codes[rows]))
         return DataLoader(dataset, batch_size=EVALUATION_BATCH)

@@ -20,5 +20,5 @@ def cross_validate(cell: Cell, watch: "Callable[[Event | None], None]") -> None:
         watch: See :func:`csam_lightning.training.pool.train_folds`.
     """
     jobs = [cell.job(cell.folds[number]) for number in cell.unfinished_numbers]
-    processes = cell.config.trainer.processes or max(1, usable_cores() // cell.config.trainer.threads_per_fold)
+    processes = cell.config.trainer.processes or max(1, usable_cores() // cell.config.trainer.cores_per_fold)
     train_folds(jobs, processes=processes, watch=watch)

@@ -46,11 +46,13 @@ class CellKey:
         """The settings that touch numbers, and the data's fingerprint.
 
         Where results go, where data lie and how many folds run side by side touch no number; which folds are
-        trained now is left out too, so that the folds of a cell can be trained one by one.
+        trained now is left out too, so that the folds of a cell can be trained one by one. The number of devices is
+        told where there are several: they add numbers up in another order. All of them train by the same strategy.
         """
         settings = asdict(self.config)
         data = {name: settings["data"][name] for name in ("size", "image_size", "batch_size", "protocol", "num_folds")}
-        trainer = {name: value for name, value in settings["trainer"].items() if name != "processes"}
+        no_number = {"processes", "strategy"} | ({"devices"} if self.config.trainer.devices == 1 else set())
+        trainer = {name: value for name, value in settings["trainer"].items() if name not in no_number}
         weights = weights_file(self.config.model.weights)
         if weights is not None:
             settings["model"]["weights"] = hashlib.sha256(weights.read_bytes()).hexdigest()
@@ -79,6 +81,8 @@ class CellKey:
             parts.append("published")
         if self.config.seed:
             parts.append(f"seed{self.config.seed}")
+        if self.config.trainer.devices > 1:
+            parts.append(f"{self.config.trainer.devices} devices")
         return " ".join(parts)
 
     @property

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 import lightning as L
 import torch
 from torch import Tensor, nn
-from torchmetrics import MetricCollection
+from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import (
     MulticlassAccuracy,
     MulticlassConfusionMatrix,
@@ -14,6 +14,7 @@ from torchmetrics.classification import (
     MulticlassRecall,
 )
 
+from csam_lightning.model.means import ImageMean
 from csam_lightning.model.resnet import build_resnet
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class ScanClassifier(L.LightningModule):
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.warmup_epochs = warmup_epochs
+        self.train_loss, self.train_accuracy, self.val_loss = (ImageMean() for _ in range(3))
         self.val_metrics = MetricCollection(
             {
                 "accuracy": MulticlassAccuracy(num_classes, average="micro"),
@@ -74,24 +76,29 @@ class ScanClassifier(L.LightningModule):
         return cast("Tensor", self.network(standardised))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002 - Lightning's signature
-        """Return the loss of a batch; loss and accuracy of the epoch are running means over its batches."""
+        """Return the loss of a batch; loss and accuracy of the epoch are running means over its batches.
+
+        Several devices' gradients are averaged. Where the last batch gives one of them an image more, its mean loss
+        counts for more too, so that the average is the gradient of the mean over all images of the step.
+        """
         images, codes = batch
         logits = self(images)
         loss = cast("Tensor", self.loss(logits, codes))
         accuracy = (logits.detach().argmax(dim=1) == codes).float().mean()
-        self.log_dict(
-            {"train/loss": loss.detach(), "train/accuracy": accuracy},
-            on_step=False,
-            on_epoch=True,
-            batch_size=len(codes),
-        )
-        return loss
+        self.train_loss.update(loss, len(codes))
+        self.train_accuracy.update(accuracy, len(codes))
+        means: dict[str, Metric] = {"train/loss": self.train_loss, "train/accuracy": self.train_accuracy}
+        self.log_dict(means, on_step=False, on_epoch=True)
+        images_here = torch.tensor(float(len(codes)), device=loss.device)
+        images_per_device = self.trainer.strategy.reduce(images_here.clone(), reduce_op="mean")
+        return loss * (images_here / images_per_device)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
         """Add a batch to the loss and the metrics of the whole validation set."""
         images, codes = batch
         logits = self(images)
-        self.log("val/loss", self.loss(logits, codes), on_step=False, on_epoch=True, batch_size=len(codes))
+        self.val_loss.update(self.loss(logits, codes), len(codes))
+        self.log("val/loss", self.val_loss, on_step=False, on_epoch=True)
         self.val_metrics.update(logits, codes)
 
     def on_validation_epoch_end(self) -> None:

@@ -39,6 +39,7 @@ NO_NUMBER = (
     "folds",
     "force",
     "trainer.processes",
+    "trainer.strategy",
 )
 """Beginnings of settings that touch no number, or only through the data's fingerprint."""
 
@@ -112,6 +113,7 @@ class ReportCell:
     def settings(self) -> dict[str, str]:
         """The settings that touch numbers, and the data."""
         told = {name: value for name, value in self.run.params.items() if not name.startswith(NO_NUMBER)}
+        told.setdefault("trainer.devices", "1")  # of cells from before there was a choice
         return told | {FACTORS["data_size"]: str(self.data_size), "fingerprint": self.fingerprint}
 
 

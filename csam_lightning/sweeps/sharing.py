@@ -22,5 +22,5 @@ def with_share_of_cores(config: TrainConfig, launcher: "DictConfig") -> TrainCon
         return config
     cores = usable_cores()
     cells = launcher.n_jobs if launcher.n_jobs > 0 else cores
-    processes = max(1, cores // (cells * config.trainer.threads_per_fold))
+    processes = max(1, cores // (cells * config.trainer.cores_per_fold))
     return replace(config, trainer=replace(config.trainer, processes=processes))

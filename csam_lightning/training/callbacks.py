@@ -24,6 +24,8 @@ class EpochKeeper(Checkpoint):
         fold: The fold's number.
         keep_best: Whether to keep the weights of the epoch with the least validation loss.
         tell: Called after the files of an epoch are written.
+
+    Of several processes that train a fold together the first writes the files and tells.
     """
 
     def __init__(self, folder: FoldFolder, *, fold: int, keep_best: bool, tell: Callable[[EpochEnded], None]) -> None:
@@ -54,13 +56,21 @@ class EpochKeeper(Checkpoint):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the epoch's files and tell."""
-        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        metrics |= {"seconds": time.monotonic() - self._began, "ended": time.time()}
-        self.history.append(metrics)
-        if self._keep_best and metrics["val/loss"] <= min(past["val/loss"] for past in self.history):
+        best = self._remember(trainer)
+        if not trainer.is_global_zero:
+            trainer.save_checkpoint(self._folder.resume)  # has its part in it, and writes nothing
+            return
+        if self._keep_best and best:
             with written_atomically(self._folder.best) as temporary:
                 torch.save({"state_dict": pl_module.state_dict(), "epoch": len(self.history)}, temporary)
         with written_atomically(self._folder.resume) as temporary:
             trainer.save_checkpoint(temporary)
         self.write_history()
-        self._tell(EpochEnded(self._fold, len(self.history), metrics))
+        self._tell(EpochEnded(self._fold, len(self.history), self.history[-1]))
+
+    def _remember(self, trainer: L.Trainer) -> bool:
+        """Add the epoch to the history and return whether its validation loss is the least so far."""
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        metrics |= {"seconds": time.monotonic() - self._began, "ended": time.time()}
+        self.history.append(metrics)
+        return metrics["val/loss"] <= min(past["val/loss"] for past in self.history)

@@ -4,26 +4,42 @@ import logging
 
 from csam_lightning.errors import InputError
 
-ALWAYS_THERE = ("auto", "cpu")
 
+def check_accelerator(name: str, devices: int = 1) -> None:
+    """Check that this machine has so many devices of the accelerator ``name``; of ``cpu`` there is no want.
 
-def check_accelerator(name: str) -> None:
-    """Check that this machine has the accelerator ``name``; torch is imported only where that is in doubt.
+    Torch is imported only where that is in doubt.
 
     Raises:
         InputError: It has not.
     """
-    if name in ALWAYS_THERE:
+    if name == "cpu" or (name == "auto" and devices == 1):
         return
     import lightning as L
+    from lightning.fabric.plugins.environments.lightning import LightningEnvironment
     from lightning.fabric.utilities.exceptions import MisconfigurationException
+    from lightning.pytorch.accelerators import CPUAccelerator
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     try:
-        L.Trainer(accelerator=name, devices=1, logger=False, enable_checkpointing=False, enable_model_summary=False)
+        trainer = L.Trainer(
+            accelerator=name,
+            devices=1,
+            plugins=[LightningEnvironment()],  # else Lightning looks for a Slurm
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+        )
     except (MisconfigurationException, ValueError, ImportError) as error:
         raise InputError(
             next(iter(str(error).splitlines()), type(error).__name__),
             where=f"trainer.accelerator={name}",
             mend="give auto, cpu, or the kind of accelerator that this machine has",
         ) from error
+    there = trainer.accelerator.auto_device_count()
+    if devices > there and not isinstance(trainer.accelerator, CPUAccelerator):
+        raise InputError(
+            f"this machine has {there} of the accelerator {trainer.accelerator.name()}, not {devices}",
+            where=f"trainer.devices={devices}",
+            mend=f"give at most {there}, or trainer.accelerator=cpu",
+        )

@@ -17,7 +17,8 @@ from csam_lightning.files import written_atomically
 from csam_lightning.model.classifier import ScanClassifier
 from csam_lightning.training.callbacks import EpochKeeper
 from csam_lightning.training.devices import check_accelerator
-from csam_lightning.training.job import FoldFolder, FoldJob, FoldOutcome, FoldPredictions
+from csam_lightning.training.job import FoldFolder, FoldJob, FoldOutcome, FoldPredictions, Rank
+from csam_lightning.training.ranks import check_shares, joined, trainer_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,25 +28,34 @@ if TYPE_CHECKING:
     from csam_lightning.training.events import EpochEnded
 
 
-def train_fold(job: FoldJob, tell: "Callable[[EpochEnded], None]") -> None:
+ALONE = Rank()
+
+
+def train_fold(job: FoldJob, tell: "Callable[[EpochEnded], None]", rank: Rank = ALONE) -> None:
     """Train one fold, or what is left of it, and write its files; see :class:`FoldFolder`.
+
+    With several devices each has a process that does this at the same time; ``rank`` says which of them this one is.
 
     Equal jobs give equal files on the same machine, bit for bit on a CPU, also when interrupted and taken up again
     (but for the times in them).
     """
     folder = FoldFolder(job.folder)
     folder.path.mkdir(parents=True, exist_ok=True)
-    for half_written in folder.path.glob(".*"):  # by a process that was killed
-        half_written.unlink()
+    if rank.leads:
+        _tidy(folder, rank)
+    check_shares(job, rank.of)
     _prepare_process(job)
     pixels = np.load(job.pixels, mmap_mode="r", allow_pickle=False)
     scans = LabelledScans(pixels, job.train_rows, job.codes)
     plan = _plan(job)
     classifier = _build(job, scans)
     keeper = EpochKeeper(folder, fold=job.fold.number, keep_best=job.trainer.select == "best", tell=tell)
-    device = _fit(
-        job, classifier, FoldDataModule(scans, job.fold, plan, batch_size=job.batch_size, seed=job.seed), keeper
+    data = FoldDataModule(
+        scans, job.fold, plan, batch_size=job.batch_size, seed=job.seed, rank=rank.number, devices=rank.of
     )
+    device = _fit(job, classifier, data, keeper, rank)
+    if not rank.leads:
+        return
     keeper.write_history()
     epoch = _select(classifier, folder, epochs=len(keeper.history))
     classifier.to(device)
@@ -58,11 +68,19 @@ def train_fold(job: FoldJob, tell: "Callable[[EpochEnded], None]") -> None:
     _write(folder, classifier, predictions, _outcome(job, trained, validated, keeper.history, epoch))
 
 
+def _tidy(folder: FoldFolder, rank: Rank) -> None:
+    """Remove what processes that were killed have half written, or met by."""
+    for left in folder.path.glob(".*"):
+        if left != rank.meeting:
+            left.unlink()
+
+
 def _prepare_process(job: FoldJob) -> None:
     torch.set_num_threads(job.trainer.threads_per_fold)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
+    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # what is logged is synchronised already
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
     seed = np.random.SeedSequence((job.seed, job.fold.number)).generate_state(1)[0]
     L.seed_everything(int(seed), verbose=False)
@@ -89,20 +107,22 @@ def _build(job: FoldJob, scans: LabelledScans) -> ScanClassifier:
     )
 
 
-def _fit(job: FoldJob, classifier: ScanClassifier, data: FoldDataModule, keeper: EpochKeeper) -> torch.device:
+def _fit(
+    job: FoldJob, classifier: ScanClassifier, data: FoldDataModule, keeper: EpochKeeper, rank: Rank
+) -> torch.device:
     """Train what is left to train and return the device it ran on."""
-    trainer = _trainer(job, keeper)
+    trainer = _trainer(job, keeper, rank)
     resume = FoldFolder(job.folder).resume
-    trainer.fit(classifier, data, ckpt_path=resume if resume.is_file() else None, weights_only=True)
+    with joined(rank, trainer.strategy.root_device):
+        trainer.fit(classifier, data, ckpt_path=resume if resume.is_file() else None, weights_only=True)
     return trainer.strategy.root_device
 
 
-def _trainer(job: FoldJob, keeper: EpochKeeper) -> L.Trainer:
-    check_accelerator(job.trainer.accelerator)
+def _trainer(job: FoldJob, keeper: EpochKeeper, rank: Rank) -> L.Trainer:
+    check_accelerator(job.trainer.accelerator, rank.of)
     return L.Trainer(
         max_epochs=job.trainer.max_epochs,
         accelerator=job.trainer.accelerator,
-        devices=1,
         precision=job.trainer.precision,  # type: ignore[arg-type]  # checked by check_values
         callbacks=[keeper],
         logger=False,
@@ -111,6 +131,7 @@ def _trainer(job: FoldJob, keeper: EpochKeeper) -> L.Trainer:
         enable_model_summary=False,
         num_sanity_val_steps=0,
         default_root_dir=job.folder,
+        **trainer_settings(rank),
     )
 
 

@@ -49,6 +49,26 @@ class FoldJob:
 
 
 @dataclass(frozen=True)
+class Rank:
+    """Which of the processes that train a fold together one is: one process for each device.
+
+    Attributes:
+        number: From 0.
+        of: How many there are.
+        meeting: A new file for each fold, by which several processes find each other.
+    """
+
+    number: int = 0
+    of: int = 1
+    meeting: Path | None = None
+
+    @property
+    def leads(self) -> bool:
+        """Whether it is this process that writes files and tells of epochs."""
+        return self.number == 0
+
+
+@dataclass(frozen=True)
 class FoldPredictions:
     """Class probabilities of a finished fold, float32 of shape (images, classes)."""
 

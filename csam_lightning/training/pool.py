@@ -3,18 +3,20 @@
 import signal
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Self
+from uuid import uuid4
 
 from csam_lightning.errors import InputError, RunFailedError
 from csam_lightning.processes import end_with_parent, interrupts_ignored, preloaded_context
-from csam_lightning.training.events import Event, FoldEnded, FoldFailed
-from csam_lightning.training.job import FoldJob
+from csam_lightning.training.events import EpochEnded, Event, FoldEnded, FoldFailed
+from csam_lightning.training.job import FoldJob, Rank
 
 POLL_SECONDS = 0.2
+LAST_WORDS_SECONDS = 0.5
 
 
 class FoldsFailedError(RunFailedError):
@@ -23,11 +25,11 @@ class FoldsFailedError(RunFailedError):
 
 @dataclass
 class _Worker:
-    """A process that trains one fold after the other, and the pipe to it."""
+    """A process that trains one fold after the other, alone or as one rank of several, and the pipe to it."""
 
     process: BaseProcess
     pipe: Connection
-    job: FoldJob | None = None
+    busy: bool = False
 
     @classmethod
     def start(cls) -> Self:
@@ -39,34 +41,80 @@ class _Worker:
         theirs.close()
         return cls(process, ours)
 
-    def give(self, job: FoldJob) -> None:
+    def give(self, job: FoldJob, rank: Rank) -> None:
         """Hand over the next fold."""
-        self.job = job
-        self.pipe.send(job)
+        self.busy = True
+        self.pipe.send((job, rank))
 
-    def receive(self) -> Event:
+    def receive(self, fold: int) -> Event:
         """Return the next event; the death of the process is one too."""
         try:
             event: Event = self.pipe.recv()
         except (EOFError, OSError):
             self.process.join()
-            assert self.job is not None  # noqa: S101 - a worker without a job is not listened to
-            return FoldFailed(self.job.fold.number, _death(self.process.exitcode))
+            self.busy = False
+            return FoldFailed(fold, _death(self.process.exitcode))
+        self.busy = isinstance(event, EpochEnded)
         return event
 
     def end(self) -> None:
-        self.process.terminate()
+        """End the process at once: one that waits for another rank heeds no milder signal."""
+        self.process.kill()
         self.process.join()
         self.pipe.close()
+
+
+@dataclass
+class _Crew:
+    """The processes that train one fold after the other together, one for each of its devices."""
+
+    workers: list[_Worker]
+    fold: int = -1
+
+    @classmethod
+    def start(cls, devices: int) -> Self:
+        return cls([_Worker.start() for _ in range(devices)])
+
+    def give(self, job: FoldJob) -> None:
+        """Hand over the next fold."""
+        self.fold = job.fold.number
+        meeting = job.folder / f".meeting-{uuid4().hex}"
+        for number, worker in enumerate(self.workers):
+            worker.give(job, Rank(number, len(self.workers), meeting))
+
+    def receive(self, ready: Sequence[object]) -> list[Event]:
+        """Return what is new: epochs, and one end of the fold, when all have ended it or as soon as one has failed."""
+        news = [worker.receive(self.fold) for worker in self.workers if worker.pipe in ready]
+        if any(isinstance(event, FoldFailed) for event in news):
+            failures = [event for event in [*news, *self._last_words()] if isinstance(event, FoldFailed)]
+            return [min(failures, key=lambda failure: bool(failure.details))]
+        epochs: list[Event] = [event for event in news if isinstance(event, EpochEnded)]
+        return epochs if any(worker.busy for worker in self.workers) else [*epochs, FoldEnded(self.fold)]
+
+    def _last_words(self) -> Iterator[Event]:
+        """Yield what ranks have to say once one has failed: of two that failed together the cause may come second."""
+        for worker in self.workers:
+            while worker.busy and worker.pipe.poll(LAST_WORDS_SECONDS):
+                yield worker.receive(self.fold)
+
+    def can_go_on(self) -> bool:
+        """Whether all processes wait for another fold."""
+        return all(worker.process.is_alive() and not worker.busy for worker in self.workers)
+
+    def end(self) -> None:
+        """End all processes."""
+        for worker in self.workers:
+            worker.end()
 
 
 def train_folds(jobs: Sequence[FoldJob], *, processes: int, watch: Callable[[Event | None], None]) -> None:
     """Train folds, at most ``processes`` at a time; return when all are finished.
 
-    The numbers do not depend on ``processes``: each fold has a fixed number of threads and seeds of its own.
+    The numbers do not depend on ``processes``: each fold has a fixed number of threads and seeds of its own. A fold
+    with several devices is trained by a process for each; the end of one is the end of the others.
 
     Args:
-        jobs: The folds.
+        jobs: The folds of one cell.
         processes: How many run side by side.
         watch: Called with every event, and with None several times a second in between.
 
@@ -75,35 +123,35 @@ def train_folds(jobs: Sequence[FoldJob], *, processes: int, watch: Callable[[Eve
         FoldsFailedError: A fold failed, or its process died.
     """
     todo = deque(jobs)
-    workers: list[_Worker] = []
+    crews: list[_Crew] = []
     failures: list[FoldFailed] = []
     try:
-        while todo or workers:
-            while todo and len(workers) < processes:
-                workers.append(_Worker.start())
-                workers[-1].give(todo.popleft())
-            ready = wait([worker.pipe for worker in workers], timeout=POLL_SECONDS)
+        while todo or crews:
+            while todo and len(crews) < processes:
+                crews.append(_Crew.start(todo[0].trainer.devices))
+                crews[-1].give(todo.popleft())
+            ready = wait([worker.pipe for crew in crews for worker in crew.workers], timeout=POLL_SECONDS)
             if not ready:
                 watch(None)
-            for worker in [worker for worker in workers if worker.pipe in ready]:
-                event = worker.receive()
-                watch(event)
-                if isinstance(event, FoldFailed):
-                    failures.append(event)
-                if isinstance(event, FoldEnded | FoldFailed) and not _go_on(worker, todo):
-                    workers.remove(worker)
+            for crew in [crew for crew in crews if any(worker.pipe in ready for worker in crew.workers)]:
+                for event in crew.receive(ready):
+                    watch(event)
+                    if isinstance(event, FoldFailed):
+                        failures.append(event)
+                    if isinstance(event, FoldEnded | FoldFailed) and not _go_on(crew, todo):
+                        crews.remove(crew)
     finally:
-        for worker in workers:
-            worker.end()
+        for crew in crews:
+            crew.end()
     _raise_first(failures)
 
 
-def _go_on(worker: _Worker, todo: deque[FoldJob]) -> bool:
-    """Give ``worker`` its next fold; return False where it has ended."""
-    if todo and worker.process.is_alive():
-        worker.give(todo.popleft())
+def _go_on(crew: _Crew, todo: deque[FoldJob]) -> bool:
+    """Give ``crew`` its next fold; return False where it has ended."""
+    if todo and crew.can_go_on():
+        crew.give(todo.popleft())
         return True
-    worker.end()
+    crew.end()
     return False
 
 
@@ -128,10 +176,10 @@ def _work(pipe: Connection) -> None:
     from csam_lightning.training.fold import train_fold  # the watcher never imports torch
 
     while True:
-        job: FoldJob = pipe.recv()
+        job, rank = pipe.recv()
         number = job.fold.number
         try:
-            train_fold(job, pipe.send)
+            train_fold(job, pipe.send, rank)
         except InputError as error:
             pipe.send(FoldFailed(number, error.what, where=error.where, mend=error.mend))
         except Exception as error:  # noqa: BLE001 - one failing fold must not take the others with it

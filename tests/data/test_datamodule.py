@@ -1,3 +1,5 @@
+from itertools import chain
+
 import numpy as np
 import pytest
 import torch
@@ -61,3 +63,25 @@ def test_image_that_would_be_alone_in_its_batch_sits_the_epoch_out() -> None:
         left_out |= set(range(9)) - set(positions)
     assert left_out == set(range(9))
     assert len(EpochSampler(8, batch_size=4, seed=0, fold=0)) == 8
+
+
+@pytest.mark.parametrize(("length", "devices"), [(29, 1), (29, 2), (26, 4), (30, 4), (24, 8)])
+def test_devices_are_dealt_the_batches_of_one_each_image_once(length: int, devices: int) -> None:
+    def batches(rank: int, of: int) -> list[list[tuple[int, int]]]:
+        sampler = EpochSampler(length, batch_size=8, seed=3, fold=1, rank=rank, devices=of)
+        sampler.set_epoch(2)
+        drawn, size = list(sampler), 8 // of
+        assert len(drawn) == len(sampler)
+        return [drawn[start : start + size] for start in range(0, len(drawn), size)]
+
+    dealt = list(zip(*(batches(rank, devices) for rank in range(devices)), strict=True))
+    whole = batches(0, 1) if length % 8 >= devices or length % 8 == 0 else batches(0, 1)[:-1]
+    assert [sorted(chain.from_iterable(parts)) for parts in dealt] == [sorted(batch) for batch in whole]
+    assert all(parts for batch in dealt for parts in batch)
+
+
+def test_devices_share_the_validation_scans_without_a_repeat() -> None:
+    plan = AugmentationPlan(Augmentation(rotation_degrees=90, contrast=0.1), "epoch", 0, 1)
+    parts = [FoldDataModule(SCANS, FOLD, plan, batch_size=4, seed=0, rank=rank, devices=2) for rank in range(2)]
+    images = [images for part in parts for images, _ in part.val_dataloader()]
+    assert np.array_equal(torch.cat(images).squeeze(1).numpy(), PIXELS[[15, 13]])

@@ -22,6 +22,11 @@ def launcher(**settings: object) -> DictConfig:
     return OmegaConf.create({"_target_": "some.Launcher", **settings})
 
 
+def test_folds_of_two_devices_take_twice_the_cores(config: TrainConfig) -> None:
+    asked = replace(config, trainer=replace(config.trainer, threads_per_fold=2, devices=2))
+    assert with_share_of_cores(asked, launcher(n_jobs=1)).trainer.processes == 2
+
+
 @pytest.mark.parametrize(
     ("jobs", "threads", "processes"), [(-1, 1, 1), (2, 1, 4), (3, 1, 2), (2, 2, 2), (1, 3, 2), (16, 1, 1)]
 )

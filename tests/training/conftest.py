@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from csam_lightning.config import Arch, AugmentConfig, ModelConfig, Select, TrainerConfig, When
+from csam_lightning.config import Arch, AugmentConfig, ModelConfig, Select, Strategy, TrainerConfig, When
 from csam_lightning.data.folds import Fold, Images
 from csam_lightning.training.job import FoldJob
 
@@ -16,6 +16,8 @@ TRAINER = TrainerConfig(
     warmup_epochs=1,
     select=Select.last,
     accelerator="cpu",
+    devices=1,
+    strategy=Strategy.auto,
     precision="32-true",
     threads_per_fold=1,
     processes=1,
