@@ -80,8 +80,8 @@ def test_results_on_a_full_disk_fail_in_one_line_and_the_same_command_goes_on(
     with disk(tmp_path / "results", size="60m") as results:
         full = command("train", *settings, f"output_dir={results}")
         assert full.returncode == 1, full.stderr
-        assert full.stderr.splitlines()[-1].startswith("error: fold 0: ")
-        assert "No space left on device" in full.stderr.splitlines()[-1]
+        last = full.stderr.splitlines()[-1]
+        assert last.endswith("No space left on device: make room and run the same command again"), full.stderr
         assert "Traceback" not in full.stderr
         remount(results, "size=1g")
         done = command("train", *settings, f"output_dir={results}")

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import lightning as L
-import torch
 from lightning.pytorch.callbacks import Checkpoint
 
 from csam_lightning.files import written_atomically
+from csam_lightning.training.checkpoints import write_checkpoint
 from csam_lightning.training.events import EpochEnded
 from csam_lightning.training.job import FoldFolder
 
@@ -57,14 +57,11 @@ class EpochKeeper(Checkpoint):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the epoch's files and tell."""
         best = self._remember(trainer)
+        if trainer.is_global_zero and self._keep_best and best:
+            write_checkpoint({"state_dict": pl_module.state_dict(), "epoch": len(self.history)}, self._folder.best)
+        trainer.save_checkpoint(self._folder.resume)  # every rank has its part in it; the first one writes
         if not trainer.is_global_zero:
-            trainer.save_checkpoint(self._folder.resume)  # has its part in it, and writes nothing
             return
-        if self._keep_best and best:
-            with written_atomically(self._folder.best) as temporary:
-                torch.save({"state_dict": pl_module.state_dict(), "epoch": len(self.history)}, temporary)
-        with written_atomically(self._folder.resume) as temporary:
-            trainer.save_checkpoint(temporary)
         self.write_history()
         self._tell(EpochEnded(self._fold, len(self.history), self.history[-1]))
 

@@ -13,9 +13,9 @@ from torch.nn.functional import cross_entropy
 from csam_lightning.data.augment import Augmentation, AugmentationPlan
 from csam_lightning.data.datamodule import EVALUATION_BATCH, FoldDataModule, LabelledScans
 from csam_lightning.data.folds import Images
-from csam_lightning.files import written_atomically
 from csam_lightning.model.classifier import ScanClassifier
 from csam_lightning.training.callbacks import EpochKeeper
+from csam_lightning.training.checkpoints import write_checkpoint
 from csam_lightning.training.devices import check_accelerator
 from csam_lightning.training.job import FoldFolder, FoldJob, FoldOutcome, FoldPredictions, Rank
 from csam_lightning.training.ranks import check_shares, joined, trainer_settings
@@ -163,8 +163,7 @@ def _outcome(
 def _write(folder: FoldFolder, classifier: ScanClassifier, predictions: FoldPredictions, outcome: FoldOutcome) -> None:
     """Write the files of a finished fold, the outcome last, and drop what only an unfinished one needs."""
     parameters = {**classifier.hparams, "epoch": outcome.epoch}
-    with written_atomically(folder.model) as temporary:
-        torch.save({"state_dict": classifier.state_dict(), "hyper_parameters": parameters}, temporary)
+    write_checkpoint({"state_dict": classifier.state_dict(), "hyper_parameters": parameters}, folder.model)
     predictions.write(folder.predictions)
     outcome.write(folder.outcome)
     folder.resume.unlink(missing_ok=True)

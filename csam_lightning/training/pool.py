@@ -1,5 +1,6 @@
 """Folds side by side in processes of their own."""
 
+import errno
 import signal
 import traceback
 from collections import deque
@@ -161,6 +162,13 @@ def _death(exitcode: int | None) -> str:
     return f"its process died with exit status {exitcode}"
 
 
+def _failure(fold: int, error: Exception) -> FoldFailed:
+    """Return how a fold failed by ``error``, which is being handled; a full disk needs no traceback."""
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return FoldFailed(fold, f"{error.strerror}: make room and run the same command again")
+    return FoldFailed(fold, f"{type(error).__name__}: {error}", traceback.format_exc())
+
+
 def _raise_first(failures: Sequence[FoldFailed]) -> None:
     for failure in failures:
         if failure.where:
@@ -183,6 +191,6 @@ def _work(pipe: Connection) -> None:
         except InputError as error:
             pipe.send(FoldFailed(number, error.what, where=error.where, mend=error.mend))
         except Exception as error:  # noqa: BLE001 - one failing fold must not take the others with it
-            pipe.send(FoldFailed(number, f"{type(error).__name__}: {error}", traceback.format_exc()))
+            pipe.send(_failure(number, error))
         else:
             pipe.send(FoldEnded(number))

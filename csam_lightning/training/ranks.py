@@ -12,6 +12,7 @@ from torch import distributed
 
 from csam_lightning.errors import InputError
 from csam_lightning.model.batch_norm import WholeBatchSync
+from csam_lightning.training.checkpoints import CheckpointWriter
 from csam_lightning.training.job import FoldJob, Rank
 
 LOOPBACK = ("lo", "lo0")
@@ -41,17 +42,17 @@ class _Started(LightningEnvironment):
 
 
 def trainer_settings(rank: Rank) -> dict[str, Any]:
-    """Return what :class:`lightning.Trainer` is told about devices.
+    """Return what :class:`lightning.Trainer` is told about devices, and its plugins.
 
     Several processes train by Lightning's DDP.
     """
     if rank.of == 1:
-        return {"devices": 1}
+        return {"devices": 1, "plugins": [CheckpointWriter()]}
     os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))  # else Lightning takes all cores
     return {
         "devices": rank.of,
         "strategy": "ddp",
-        "plugins": [_Started(rank), WholeBatchSync()],
+        "plugins": [_Started(rank), WholeBatchSync(), CheckpointWriter()],
         "use_distributed_sampler": False,  # it would repeat scans to make the ranks' shares equal
     }
 

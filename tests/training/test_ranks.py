@@ -1,10 +1,7 @@
 """Two processes on one fold, against one process, scikit-learn and torchvision."""
 
 import multiprocessing
-import os
-import signal
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +18,6 @@ from csam_lightning.training.fold import train_fold
 from csam_lightning.training.job import FoldFolder, FoldJob, Rank
 from csam_lightning.training.pool import FoldsFailedError, train_folds
 from tests.training.test_fold import Killed, numbers
-from tests.training.test_pool import children
 
 MakeJob = Callable[..., FoldJob]
 
@@ -90,26 +86,20 @@ def test_step_of_two_devices_is_that_of_one_and_is_judged_on_the_whole_set(job: 
     assert told["val/recall"] == pytest.approx(metrics.recall_score(codes, predicted, **macro))
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the ranks' processes through /proc")
 def test_fold_whose_rank_died_has_failed_and_is_taken_up_to_the_same_bits(job: MakeJob) -> None:
-    before = set(children())
     events: list[Event] = []
-
-    def ranks() -> list[int]:
-        born = sorted(set(children()) - before)
-        return [pid for pid in born if b"multiprocessing.spawn" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
     def watch(event: Event | None) -> None:
         if event is None:
             return
         if isinstance(event, EpochEnded) and event.epoch == 2 and FoldEnded(0) in events:
-            os.kill(ranks()[1], signal.SIGKILL)
+            multiprocessing.active_children()[1].kill()
         events.append(event)
 
     whole, broken = (odd(job, name, devices=2, max_epochs=6) for name in ("whole", "broken"))
     with pytest.raises(FoldsFailedError, match=r"^fold 0: its process was killed, [^\n]*$"):
         train_folds([whole, broken], processes=1, watch=watch)
-    assert not ranks()
+    assert not multiprocessing.active_children()
     assert [event.epoch for event in events if isinstance(event, EpochEnded)][:8] == [1, 2, 3, 4, 5, 6, 1, 2]
     assert not FoldFolder(broken.folder).finished
     train_folds([broken], processes=1, watch=lambda _: None)
