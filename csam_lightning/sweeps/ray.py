@@ -1,6 +1,7 @@
 """What a sweep on Ray needs beside Hydra's launcher for it; free of Ray itself."""
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,3 +35,9 @@ def prepare_ray(launcher: "DictConfig") -> None:
 def enter_launching_folder() -> None:
     """Go where the sweep was launched, so that its relative paths hold; Ray calls this first thing in its processes."""
     os.chdir(os.environ[LAUNCHED_IN])
+
+
+def heed_termination() -> None:
+    """Give this process the time that it needs to end; Ray would abort it three seconds after it was asked to."""
+    if hasattr(signal, "alarm"):
+        signal.alarm(0)
