@@ -101,5 +101,5 @@ def test_sweep_on_ray_survives_a_killed_cell_and_is_taken_up(scans_folder: Path,
         said, _ = sweep.communicate(timeout=300)
     assert sweep.returncode == 1, said
     assert "1 cells, 2 trainings (folds), of which 2 are there already" in said
-    assert "epoch" not in said
+    assert " epoch 1/20" not in said
     wait_for_orphans(work)
