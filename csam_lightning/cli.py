@@ -20,6 +20,9 @@ DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 NOISE = ("object_type=", "reference_type=", "provider=", "Config search path", "See https", "To append")
 """Beginnings of lines in Hydra's messages that say nothing to a user."""
 
+EXTRAS = {"'hydra/launcher/ray": "ray", "'hydra/launcher/submitit": "slurm"}
+"""Configurations that Hydra cannot find, by how their names begin, and the extra of this package that brings them."""
+
 Config = TypeVar("Config")
 
 
@@ -51,7 +54,7 @@ def run(
             "'SETTING=\"VALUE\"'"
         )
     except (HydraException, OmegaConfBaseException) as error:
-        _leave(f"configuration: {_one_line(error)}; python -m csam_lightning.{config_name} --help lists the settings")
+        _leave(f"configuration: {_one_line(error)}; {_mend(str(error), config_name)}")
     except RunFailedError as error:
         _leave(str(error), FAILED)
     except BrokenPipeError:  # the reader, for example head, has enough
@@ -109,6 +112,13 @@ def _one_line(error: BaseException) -> str:
     lines = [line.strip() for cause in causes for line in str(cause).splitlines()]
     told = dict.fromkeys(line for line in lines if line and not line.startswith(NOISE))
     return "; ".join(told)
+
+
+def _mend(told: str, config_name: str) -> str:
+    for name, extra in EXTRAS.items():
+        if f"Could not load {name}" in told or f"Could not find {name}" in told:
+            return f"it comes with csam-lightning[{extra}], see Launchers in README.md"
+    return f"python -m csam_lightning.{config_name} --help lists the settings"
 
 
 def _leave(line: str, status: int = BAD_INPUT) -> NoReturn:

@@ -9,11 +9,33 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from multiprocessing.context import ForkServerContext, SpawnContext
+from pathlib import Path
 
 
 def usable_cores() -> int:
     """Count the cores that this process may use: those it is bound to, or all where that cannot be told."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def usable_memory() -> int:
+    """Return how many bytes of memory this process may use: the machine's, or what its control group leaves it.
+
+    Where that cannot be told (Windows) there is no limit.
+    """
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else sys.maxsize
+    return min([machine, *_memory_limits(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))])
+
+
+def _memory_limits(membership: Path, groups: Path) -> list[int]:
+    """Return the limits of Linux' control groups (version 2) that this process is in, in bytes."""
+    try:
+        own = next(line for line in membership.read_text().splitlines() if line.startswith("0::/"))
+    except (OSError, StopIteration):
+        return []
+    inside = groups / own.removeprefix("0::/")
+    files = [folder / "memory.max" for folder in (inside, *inside.parents) if folder.is_relative_to(groups)]
+    told = [file.read_text().strip() for file in files if file.is_file()]
+    return [int(limit) for limit in told if limit != "max"]
 
 
 def spawn_context() -> SpawnContext:

@@ -23,7 +23,7 @@ from csam_lightning.evaluation.cell import Cell, prepare_cell
 from csam_lightning.evaluation.result import CellResult
 from csam_lightning.sweeps.folder import JobOutcome, SweepFolder
 from csam_lightning.sweeps.session import job_settings, sweep_closed
-from csam_lightning.sweeps.sharing import with_share_of_cores
+from csam_lightning.sweeps.sharing import with_share_of_machine
 from csam_lightning.tracking.publisher import Publisher
 from csam_lightning.tracking.settling import settle
 from csam_lightning.tracking.store import SERVERS, store_uri, without_password
@@ -51,7 +51,7 @@ def _train_alone(composed: DictConfig, folder: Path) -> None:
     """Run a cell and show what came out; bad input leaves no folder behind."""
     output = Path(str(composed.output_dir)).expanduser()
     try:
-        cell = prepare_cell(job_settings(composed))
+        cell = prepare_cell(with_share_of_machine(job_settings(composed), HydraConfig.get().launcher))
         settle(cells=output / "cells", grids=output / "grids", uri=composed.tracking.uri)
         result = _run(composed, cell, folder, sweep=None)
     except (InputError, OmegaConfBaseException):
@@ -78,7 +78,7 @@ def _train_in_sweep(composed: DictConfig, folder: Path, sweep: SweepFolder, numb
     cell: Cell | None = None
     reason = None
     try:
-        cell = prepare_cell(with_share_of_cores(job_settings(composed), hydra.launcher))
+        cell = prepare_cell(with_share_of_machine(job_settings(composed), hydra.launcher))
         uri, experiment = composed.tracking.uri, composed.tracking.experiment
         _run(composed, cell, folder, sweep=SweepRun(sweep.read_grid(), uri=uri, experiment=experiment))
     except (InputError, OmegaConfBaseException, RunFailedError, OSError) as error:

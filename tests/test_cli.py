@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -7,6 +8,8 @@ from omegaconf import OmegaConf
 
 from csam_lightning.cli import flag_first, typed
 from csam_lightning.errors import InputError
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
 
 SCRIPT = """
 from csam_lightning.cli import run
@@ -74,3 +77,14 @@ def test_configuration_of_the_wrong_type_is_an_error(values: dict[str, object], 
 def test_flag_of_a_sweep_may_stand_anywhere(flag: str) -> None:
     assert flag_first(["a=1,2", flag, "b=3", "--cfg", "job"]) == [flag, "a=1,2", "b=3", "--cfg", "job"]
     assert flag_first(["a=1"]) == ["a=1"]
+
+
+def test_launcher_that_is_not_installed_names_what_brings_it(
+    command: Command,
+) -> None:
+    done = command("train", "hydra/launcher=ray_local", "-m", "seed=0,1")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == (
+        "error: configuration: In 'hydra/launcher/ray_local': Could not load 'hydra/launcher/ray'.; "
+        "it comes with csam-lightning[ray], see Launchers in README.md"
+    )

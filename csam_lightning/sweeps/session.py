@@ -16,6 +16,7 @@ from csam_lightning.errors import InputError, RunFailedError
 from csam_lightning.locks import sweep_locked_if_free
 from csam_lightning.sweeps.folder import SweepFolder
 from csam_lightning.sweeps.plan import SweepPlan, plan_sweep
+from csam_lightning.sweeps.ray import heed_termination, prepare_ray
 from csam_lightning.sweeps.summary import Summary, print_summary, sum_up_sweep, write_summary
 from csam_lightning.sweeps.watch import progress_told
 from csam_lightning.tracking.settling import settle
@@ -76,6 +77,7 @@ class BeginSweep(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Begin the sweep."""
+        prepare_ray(config.hydra.launcher)
         _begun.append(Sweep(config))
 
 
@@ -85,6 +87,7 @@ def sweep_closed() -> Iterator[None]:
 
     Raises:
         RunFailedError: A cell, or the launcher, failed.
+        KeyboardInterrupt: A launcher made another exception of being asked to end.
     """
     try:
         yield
@@ -92,6 +95,12 @@ def sweep_closed() -> Iterator[None]:
         for sweep in _begun:
             sweep.close(over=False)
         raise
+    except SystemExit as error:
+        if not _begun:
+            raise
+        heed_termination()
+        _begun.pop().close(over=False)
+        raise KeyboardInterrupt from error
     except Exception as error:
         if not _begun:
             raise

@@ -1,26 +1,59 @@
-"""How the cells that a launcher runs side by side on one machine share its cores."""
+"""How the cells that run side by side on one machine share its cores and its memory."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from csam_lightning.config import TrainConfig
-from csam_lightning.processes import usable_cores
+from omegaconf import DictConfig, OmegaConf
 
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
+from csam_lightning.config import Arch, TrainConfig
+from csam_lightning.processes import usable_cores, usable_memory
+
+FOLD_BYTES = {
+    Arch.resnet18: (1.25e9, 650),
+    Arch.resnet34: (1.5e9, 800),
+    Arch.resnet50: (1.7e9, 1750),
+    Arch.resnet101: (2.3e9, 2500),
+}
+"""Memory of a fold's process on a CPU: bytes of the process itself, and bytes per pixel of a batch.
+
+Just above what was measured between 32 and 350 px in batches of 8 to 64.
+"""
+
+SHARE_FOR_FOLDS = 0.8
+"""Of a machine's memory; the rest is for the processes that watch the folds, for files and for the system."""
+
+OmegaConf.register_new_resolver("usable_cores", usable_cores, replace=True)  # for conf/hydra/launcher/ray_local.yaml
 
 
-def with_share_of_cores(config: TrainConfig, launcher: "DictConfig") -> TrainConfig:
-    """Return ``config`` with so many folds side by side as one cell has cores for; a number that was given stays.
+def with_share_of_machine(config: TrainConfig, launcher: DictConfig) -> TrainConfig:
+    """Return ``config`` with so many folds side by side as a cell has cores and memory for; a given number stays.
 
     Args:
         config: A cell's settings.
-        launcher: Hydra's launcher; joblib's runs ``n_jobs`` cells side by side on this machine (-1: one per core),
-            every other one gives each cell a machine, or an allotment of its own.
+        launcher: Hydra's launcher, see :func:`_cores_of_a_cell`.
     """
-    if config.trainer.processes is not None or launcher.get("n_jobs") is None:
+    if config.trainer.processes is not None:
         return config
-    cores = usable_cores()
-    cells = launcher.n_jobs if launcher.n_jobs > 0 else cores
-    processes = max(1, cores // (cells * config.trainer.cores_per_fold))
+    cores = _cores_of_a_cell(launcher)
+    memory = usable_memory() * SHARE_FOR_FOLDS * min(1, cores / usable_cores())
+    processes = max(1, int(min(cores // config.trainer.cores_per_fold, memory // fold_memory(config))))
     return replace(config, trainer=replace(config.trainer, processes=processes))
+
+
+def fold_memory(config: TrainConfig) -> float:
+    """Return how many bytes a fold's processes take on a CPU; on a GPU they take less of the machine's own memory."""
+    alone, per_pixel = FOLD_BYTES[config.model.arch]
+    return alone * config.trainer.devices + per_pixel * config.data.batch_size * config.data.image_size**2
+
+
+def _cores_of_a_cell(launcher: DictConfig) -> float:
+    """Return how many cores a cell may use.
+
+    Joblib's launcher runs ``n_jobs`` cells side by side on this machine (-1: one per core), Ray's gives each cell
+    ``ray.remote.num_cpus`` cores, and every other one gives it a machine, or an allotment that binds its process.
+    """
+    cores = usable_cores()
+    if launcher.get("n_jobs") is not None:
+        return cores / (launcher.n_jobs if launcher.n_jobs > 0 else cores)
+    if "ray" in launcher:
+        return float(launcher.ray.remote.get("num_cpus") or 1)
+    return cores
