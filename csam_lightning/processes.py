@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
+from types import FrameType
 
 
 def usable_cores() -> int:
@@ -81,6 +82,34 @@ def end_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=wait, name="end with parent", daemon=True).start()
+
+
+@contextmanager
+def interrupts_deferred() -> Iterator[None]:
+    """Let Ctrl-C (SIGINT) and SIGTERM take effect at the end of the block; a second one takes effect at once.
+
+    For what is short and better not cut in two, such as a transaction with a database. Only the main thread hears of
+    signals: in others the block simply runs.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        if len(came) > 1:
+            signal.default_int_handler(number, frame)
+
+    known = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not None]
+    former = {number: signal.signal(number, note) for number in known}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 from csam_lightning.files import written_atomically
+from csam_lightning.processes import interrupts_deferred
 from csam_lightning.tracking import runs
 from csam_lightning.tracking.record import CellRecord, FoldRecord
 from csam_lightning.tracking.store import (
@@ -83,7 +84,8 @@ class Publisher:
         Where the store is away the next start marks them as killed.
         """
         try:
-            self._terminate(status)
+            with interrupts_deferred():
+                self._terminate(status)
         except Exception as error:  # noqa: BLE001 - what ended the training is what the user is to hear of
             log.debug("runs could not be ended: %s", error)
 
@@ -103,7 +105,8 @@ class Publisher:
 
     def _guarded(self, action: Callable[[], None], record: CellRecord) -> bool:
         try:
-            action()
+            with interrupts_deferred():
+                action()
         except Exception as error:  # noqa: BLE001 - whatever the store does, training goes on
             if not self._next_try:
                 reason = hide_password((str(error).strip() or type(error).__name__).splitlines()[0], self.uri)

@@ -10,6 +10,7 @@ from uuid import uuid4
 from filelock import FileLock
 
 from csam_lightning.files import written_atomically
+from csam_lightning.processes import interrupts_deferred
 from csam_lightning.tracking import runs
 from csam_lightning.tracking.store import experiment_id, hide_password, open_store, short, store_uri, without_password
 
@@ -120,7 +121,8 @@ class SweepRun:
 
     def _guarded(self, action: Any, otherwise: str) -> None:
         try:
-            action()
+            with interrupts_deferred():
+                action()
         except Exception as error:  # noqa: BLE001 - whatever the store does, training goes on
             reason = hide_password((str(error).strip() or type(error).__name__).splitlines()[0], self.uri)
             log.warning("MLflow store %s: %s. The sweep's run: %s", without_password(self.uri), reason, otherwise)
