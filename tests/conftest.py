@@ -1,10 +1,8 @@
 """Tiny data sets and the real command line, for all tests."""
 
-import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +14,7 @@ from hypothesis import settings
 from PIL import Image
 
 from csam_lightning.tracking.store import open_store
+from tests import warm
 
 settings.register_profile("untimed", deadline=None)  # a slow machine must not fail a test
 settings.load_profile("untimed")
@@ -71,21 +70,17 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def command(tmp_path: Path, empty_store: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run ``python -m csam_lightning.<name>`` as a user would, in a working folder that holds an MLflow store alone."""
+    """Run ``python -m csam_lightning.<name>`` as a user would, in a working folder that holds an MLflow store alone.
+
+    See :mod:`tests.warm` for what is not quite as a user would.
+    """
     folder = tmp_path / "work"
     folder.mkdir()
     shutil.copy(empty_store, folder)
+    context = warm.warm_context()
 
     def run(name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", f"csam_lightning.{name}", *arguments],
-            cwd=folder,
-            env={**os.environ, "MLFLOW_TRACKING_URI": "", **environment},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        return warm.run(context, name, arguments, folder, {"MLFLOW_TRACKING_URI": "", **environment})
 
     return run
 

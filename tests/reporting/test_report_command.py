@@ -188,6 +188,7 @@ def test_what_cannot_be_reported_is_refused(overrides: list[str], message: str, 
 
 
 def test_no_store_is_one_line_and_exit_status_2(command: Callable[..., CompletedProcess[str]], tmp_path: Path) -> None:
+    (tmp_path / "work" / "mlflow.db").unlink()
     done = command("report")
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: tracking.uri: there is no MLflow store sqlite:///")
