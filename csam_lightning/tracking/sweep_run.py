@@ -63,7 +63,9 @@ class SweepRun:
                 return str(known)
             about = json.loads((self.folder / ABOUT).read_text())
             experiment = experiment_id(client, self.uri, self.experiment)
-            run = client.create_run(experiment, run_name=about["name"], tags=about["tags"])
+            run = client.create_run(
+                experiment, run_name=about["name"], tags={**about["tags"], runs.LEVEL_TAG: runs.SWEEP}
+            )
             runs.log_params(client, run.info.run_id, about["params"])
             self._keep(run_id=run.info.run_id, open=True)
             return str(run.info.run_id)
