@@ -97,6 +97,7 @@ def names(page: Page) -> list[str]:
 
 def test_experiment_leads_to_its_cells_ranked_and_in_parallel_coordinates(visit: Visit) -> None:
     page, best = visit.go(), visit.cells[0]
+    assert all(best.data.params[name].isdecimal() for name in FACTORS)  # a text would make an axis of categories
     with page.expect_popup() as opened:
         page.get_by_role("link", name="all cells, the best first").click()
     ranked = opened.value
