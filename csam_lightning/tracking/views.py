@@ -1,4 +1,4 @@
-"""What the MLflow UI offers on an experiment's page: a saved view that compares cells, and links to it.
+"""What the MLflow UI offers on an experiment's page: saved views, and links to them.
 
 MLflow keeps both as tags of the experiment. Without them its page tells of GenAI traces, and its table of runs has no
 column for a metric.
@@ -11,48 +11,58 @@ from typing import Any
 from csam_lightning.tracking.runs import CELL, LEVEL_TAG
 
 NOTE_TAG = "mlflow.note.content"
-VIEW_TAG = "mlflow.sharedViewState.cells"
+_VIEW_TAG = "mlflow.sharedViewState."
 
 FACTORS = ("data.size", "data.image_size", "data.batch_size")
 RANKED_BY = "val/f1"
-COLUMNS = (
-    RANKED_BY,
-    "val/f1_std",
-    "val/accuracy",
-    "val/precision",
-    "val/recall",
-    "delta/accuracy",
-    "delta/loss",
-    "seconds",
-)
+OF_ALL = ("val/accuracy", "val/precision", "val/recall", "delta/accuracy", "delta/loss")
+"""Metrics that cells and folds both have."""
 AXES = ("delta/loss", "delta/accuracy", "val/accuracy", "val/precision", "val/recall", RANKED_BY)
 """Of the chart; its lines are coloured by the last."""
-COLUMN_WIDTH = 120
+
+WIDTH, NAME_WIDTH = 120, 300
+"""Pixels of a column; a fold's name stands under its cell's and its sweep's, and fits."""
 
 
 def note(experiment_id: str) -> str:
     """Return the experiment's description: where its cells are compared."""
-    runs = f"#/experiments/{experiment_id}/runs?workflowType=machine_learning"
-    cells = f"{runs}&viewStateShareKey=cells"
+    view = f"#/experiments/{experiment_id}/runs?workflowType=machine_learning&viewStateShareKey"
     return (
-        f"Compare: [all cells, the best first]({cells}) · [in parallel coordinates]({cells}&compareRunsMode=CHART)\n\n"
-        f"[All runs]({runs}): a sweep holds its cells, a cell its folds."
+        f"[All cells, the best first]({view}=cells) · [in parallel coordinates]({view}=cells&compareRunsMode=CHART) · "
+        f"[sweeps, with their cells and folds]({view}=sweeps)"
     )
 
 
-def cells_view() -> str:
-    """Return the saved view *Cells*: all cells ranked by macro F1, and their parallel coordinates."""
-    now = int(time.time() * 1000)
-    view = {"name": "Cells", "createdAt": now, "updatedAt": now, "state": json.dumps(_state())}
-    return json.dumps(view)
+def saved_views() -> dict[str, str]:
+    """Return the tags of the saved views.
 
-
-def _state() -> dict[str, Any]:
-    columns = [*(f"params.`{name}`" for name in FACTORS), *(f"metrics.`{name}`" for name in COLUMNS)]
-    section, chart = "cells-compared", "cells-parallel"
+    *Cells* ranks cells by macro F1 and shows them in parallel coordinates; *Sweeps* has each sweep's cells below it.
+    """
     return {
-        "searchFilter": f"tags.{LEVEL_TAG} = '{CELL}'",
-        "orderByKey": f"metrics.`{RANKED_BY}`",
+        f"{_VIEW_TAG}cells": _view("Cells", {**_cells_table(), **_cells_chart()}),
+        f"{_VIEW_TAG}sweeps": _view("Sweeps", _table([_metric(name) for name in OF_ALL], "attributes.start_time")),
+    }
+
+
+def _view(name: str, state: dict[str, Any]) -> str:
+    now = int(time.time() * 1000)
+    return json.dumps({"name": name, "createdAt": now, "updatedAt": now, "state": json.dumps(state)})
+
+
+def _metric(name: str) -> str:
+    return f"metrics.`{name}`"
+
+
+def _cells_table() -> dict[str, Any]:
+    metrics = (RANKED_BY, f"{RANKED_BY}_std", *OF_ALL, "seconds")
+    columns = [*(f"params.`{name}`" for name in FACTORS), *map(_metric, metrics)]
+    return _table(columns, _metric(RANKED_BY), search=f"tags.{LEVEL_TAG} = '{CELL}'")
+
+
+def _table(columns: list[str], order_by: str, search: str = "") -> dict[str, Any]:
+    return {
+        "searchFilter": search,
+        "orderByKey": order_by,
         "orderByAsc": False,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
@@ -60,29 +70,23 @@ def _state() -> dict[str, Any]:
         "modelVersionFilter": "All Runs",
         "selectedColumns": columns,
         "columnOrder": columns,
-        "columnWidths": dict.fromkeys(columns, COLUMN_WIDTH),
+        "columnWidths": {"attributes.`Run Name`": NAME_WIDTH, **dict.fromkeys(columns, WIDTH)},
         "runsHiddenMode": "SHOWALL",
-        "compareRunCharts": [
-            {
-                "uuid": chart,
-                "type": "PARALLEL",
-                "metricSectionId": section,
-                "deleted": False,
-                "isGenerated": False,
-                "selectedParams": FACTORS,
-                "selectedMetrics": AXES,
-                "showAllRuns": True,
-            }
-        ],
-        "compareRunSections": [
-            {
-                "uuid": section,
-                "name": "Cells compared",
-                "display": True,
-                "isReordered": False,
-                "deleted": False,
-                "isGenerated": False,
-                "columns": 1,
-            }
-        ],
+    }
+
+
+def _cells_chart() -> dict[str, Any]:
+    section = {"uuid": "cells-compared", "name": "Cells compared", "display": True, "columns": 1}
+    chart = {
+        "uuid": "cells-parallel",
+        "type": "PARALLEL",
+        "metricSectionId": section["uuid"],
+        "selectedParams": FACTORS,
+        "selectedMetrics": AXES,
+        "showAllRuns": True,
+    }
+    made_by_hand = {"deleted": False, "isGenerated": False}
+    return {
+        "compareRunCharts": [{**chart, **made_by_hand}],
+        "compareRunSections": [{**section, "isReordered": False, **made_by_hand}],
     }
