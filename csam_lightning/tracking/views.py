@@ -20,8 +20,9 @@ OF_ALL = ("val/accuracy", "val/precision", "val/recall", "delta/accuracy", "delt
 AXES = ("delta/loss", "delta/accuracy", "val/accuracy", "val/precision", "val/recall", RANKED_BY)
 """Of the chart; its lines are coloured by the last."""
 
-WIDTH, NAME_WIDTH = 120, 300
-"""Pixels of a column; a fold's name stands under its cell's and its sweep's, and fits."""
+NAME = "attributes.`Run Name`"
+WIDTH, CELL_WIDTH, FOLD_WIDTH = 120, 200, 300
+"""Pixels of a column, and of that of names: a fold's stands indented under its cell's and its sweep's."""
 
 
 def note(experiment_id: str) -> str:
@@ -40,7 +41,7 @@ def saved_views() -> dict[str, str]:
     """
     return {
         f"{_VIEW_TAG}cells": _view("Cells", {**_cells_table(), **_cells_chart()}),
-        f"{_VIEW_TAG}sweeps": _view("Sweeps", _table([_metric(name) for name in OF_ALL], "attributes.start_time")),
+        f"{_VIEW_TAG}sweeps": _view("Sweeps", _sweeps_table()),
     }
 
 
@@ -53,13 +54,17 @@ def _metric(name: str) -> str:
     return f"metrics.`{name}`"
 
 
+def _sweeps_table() -> dict[str, Any]:
+    return _table([_metric(name) for name in OF_ALL], "attributes.start_time", name_width=FOLD_WIDTH)
+
+
 def _cells_table() -> dict[str, Any]:
     metrics = (RANKED_BY, f"{RANKED_BY}_std", *OF_ALL, "seconds")
     columns = [*(f"params.`{name}`" for name in FACTORS), *map(_metric, metrics)]
-    return _table(columns, _metric(RANKED_BY), search=f"tags.{LEVEL_TAG} = '{CELL}'")
+    return _table(columns, _metric(RANKED_BY), name_width=CELL_WIDTH, search=f"tags.{LEVEL_TAG} = '{CELL}'")
 
 
-def _table(columns: list[str], order_by: str, search: str = "") -> dict[str, Any]:
+def _table(columns: list[str], order_by: str, *, name_width: int, search: str = "") -> dict[str, Any]:
     return {
         "searchFilter": search,
         "orderByKey": order_by,
@@ -69,8 +74,8 @@ def _table(columns: list[str], order_by: str, search: str = "") -> dict[str, Any
         "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
         "selectedColumns": columns,
-        "columnOrder": columns,
-        "columnWidths": {"attributes.`Run Name`": NAME_WIDTH, **dict.fromkeys(columns, WIDTH)},
+        "columnOrder": [NAME, *columns],
+        "columnWidths": {NAME: name_width, **dict.fromkeys(columns, WIDTH)},
         "runsHiddenMode": "SHOWALL",
     }
 
