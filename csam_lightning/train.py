@@ -109,6 +109,7 @@ def _run(composed: DictConfig, cell: Cell, folder: Path, *, sweep: SweepRun | No
     OmegaConf.update(composed, "tracking.uri", without_password(uri))
     OmegaConf.update(composed, "augment.when", cell.config.augment.when.value)
     params = flatten(OmegaConf.to_container(composed, resolve=True))
+    params["data.size"] = str(cell.size)  # null stands for all scans; a chart needs their number
     params.pop("folds")  # a cell's run tells of all its folds, whichever this run asks for
     return run_cell(
         cell,

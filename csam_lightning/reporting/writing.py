@@ -21,10 +21,12 @@ _HEAD = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
-body {{ font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
+body {{ font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
+  overflow-wrap: anywhere; }}
 h1 {{ font-size: 1.7rem; }}
 h2 {{ font-size: 1.2rem; margin-top: 2.5rem; border-top: 1px solid #ccc; padding-top: 1rem; }}
-img {{ width: 100%; height: auto; }} figure {{ margin: 0; }} .missing {{ color: #555; font-style: italic; }}
+img {{ width: 100%; min-width: 42rem; height: auto; }} figure {{ margin: 0; }}
+.missing {{ color: #555; font-style: italic; }}
 .choice {{ border-left: 4px solid #0072B2; padding: .2rem 1rem; margin: 1rem 0; background: #f5f8fb; }}
 .rule {{ color: #555; font-size: .9rem; }} .scroll {{ overflow-x: auto; }}
 table {{ border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; margin: .5rem 0; }}
@@ -112,7 +114,8 @@ def _html(document: Document, pictures: Mapping[str, bytes]) -> Iterable[str]:
             yield f'<p class="missing">Not drawn. {escape(item.text)}</p>\n'
             continue
         picture = base64.b64encode(pictures[item.id]).decode()
-        yield f'<figure><img alt="{escape(item.title)}" src="data:image/svg+xml;base64,{picture}">\n'
+        source = f"data:image/svg+xml;base64,{picture}"
+        yield f'<figure><div class="scroll"><img alt="{escape(item.title)}" src="{source}"></div>\n'
         yield f"<figcaption>{escape(item.text)}</figcaption></figure>\n"
         for table in item.tables:
             shut = "" if len(table.rows) <= INLINE else f" ({len(table.rows)} rows)"

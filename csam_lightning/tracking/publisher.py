@@ -162,7 +162,9 @@ class Publisher:
         client = self._connect()
         if "run_id" not in self._sent:
             parent = {runs.PARENT_TAG: self._sweep.run_id(client)} if self._sweep else {}
-            self._sent["run_id"] = self._create_run(client, record.name, {**record.tags, **parent})
+            self._sent["run_id"] = self._create_run(
+                client, record.name, {**record.tags, **parent, runs.LEVEL_TAG: runs.CELL}
+            )
             self._sent["open"] = True
             self._remember()
         if not self._sent.get("described"):
@@ -181,7 +183,8 @@ class Publisher:
     def _send_fold(self, client: "MlflowClient", record: CellRecord, fold: FoldRecord) -> None:
         sent = self._sent["folds"].get(str(fold.number))
         if sent is None:
-            tags = {**record.tags, runs.PARENT_TAG: self._sent["run_id"], "fold": str(fold.number)}
+            parent = {runs.PARENT_TAG: self._sent["run_id"]}
+            tags = {**record.tags, **parent, runs.LEVEL_TAG: runs.FOLD, "fold": str(fold.number)}
             run_id = self._create_run(client, f"{record.name} · fold {fold.number}", tags)
             sent = self._sent["folds"][str(fold.number)] = {"run_id": run_id, "described": False, "epochs": 0}
             self._sent["open"] = True

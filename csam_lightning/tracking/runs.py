@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 PARENT_TAG = "mlflow.parentRunId"
 KEY_TAG = "run.key"
 
+LEVEL_TAG = "level"
+"""Whether a run is a sweep's, a cell's or a fold's."""
+SWEEP, CELL, FOLD = "sweep", "cell", "fold"
+
 log = logging.getLogger(__name__)
 
 

@@ -12,6 +12,7 @@ from filelock import FileLock
 
 from csam_lightning.errors import InputError
 from csam_lightning.files import written_atomically
+from csam_lightning.tracking.views import NOTE_TAG, note, saved_views
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment
@@ -131,7 +132,8 @@ def _create_experiment(client: "MlflowClient", uri: str, name: str) -> "Experime
     file = _sqlite_file(uri)
     location = None if file is None else (file.parent / "mlartifacts").as_uri()
     try:
-        client.create_experiment(name, artifact_location=location)
+        made = client.create_experiment(name, artifact_location=location, tags=saved_views())
+        client.set_experiment_tag(made, NOTE_TAG, note(made))
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another machine was faster
             raise

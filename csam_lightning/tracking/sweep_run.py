@@ -69,7 +69,8 @@ class SweepRun:
             if known or key is None:
                 key = uuid4().hex
                 self._keep(key=key, run_id=None)
-            run_id = runs.create(client, experiment, about["name"], about["tags"], key=key)
+            tags = {**about["tags"], runs.LEVEL_TAG: runs.SWEEP}
+            run_id = runs.create(client, experiment, about["name"], tags, key=key)
             runs.log_params(client, run_id, about["params"])
             self._keep(run_id=run_id, open=True)
             return run_id

@@ -16,6 +16,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from csam_lightning.reporting.style import class_styles
+
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
@@ -94,7 +96,7 @@ def growth_sheet(data: Path, train: pd.DataFrame, path: Path) -> None:
 def class_counts(train: pd.DataFrame, path: Path) -> None:
     """Draw the scans per class at each read-out, before any balancing."""
     table = pd.crosstab(train["cycles"], train["label"]).reindex(columns=list(CLASSES), fill_value=0)
-    axis = table.plot.bar(figsize=(6, 3.2), width=0.8, color=["#4477aa", "#cc6677", "#ddcc77", "#999999"])
+    axis = table.plot.bar(figsize=(6, 3.2), width=0.8, color=[look.colour for look in class_styles(CLASSES).values()])
     for container in axis.containers:
         axis.bar_label(container, fontsize=6)
     axis.set_xlabel("thermal cycles")

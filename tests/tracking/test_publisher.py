@@ -78,6 +78,7 @@ def test_whole_cell_becomes_a_run_with_its_folds_below(uri: str, tmp_path: Path)
     assert len(cell.data.params) == 230
     assert cell.data.metrics == {"val/loss": 0.9}
     assert cell.data.tags["cell.id"] == "abc"
+    assert [run.data.tags["level"] for run in [cell, *found["folds"]]] == ["cell", "fold", "fold"]
     assert cell.inputs.dataset_inputs[0].dataset.digest == "f00d"
     assert [run.info.run_name for run in found["folds"]] == ["840 px100 b8 · fold 0", "840 px100 b8 · fold 1"]
     assert {run.data.tags["mlflow.parentRunId"] for run in found["folds"]} == {cell.info.run_id}
