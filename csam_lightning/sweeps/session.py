@@ -142,7 +142,7 @@ def told(plan: SweepPlan) -> str:
 def _description(plan: SweepPlan, config: DictConfig) -> tuple[str, dict[str, str], dict[str, str]]:
     """Return the name, the params and the tags of a sweep's run."""
     chosen = config.hydra.runtime.choices.get("experiment")
-    name = f"{chosen or 'sweep'} · {len(plan.cells)} cells"
+    name = f"{chosen or 'grid'} · {len(plan.cells)} cells"
     swept = OmegaConf.to_container(config.hydra.sweeper.params or OmegaConf.create({}))
     assert isinstance(swept, dict)  # noqa: S101 - Hydra's own schema says so
     params = {str(axis): str(values) for axis, values in swept.items()}

@@ -70,10 +70,12 @@ class Summary:
     Attributes:
         done: Cells that are done, each once, best macro F1 first.
         failed: Jobs that failed, in order.
+        left: Number of jobs that an interruption left undone.
     """
 
     done: Sequence[Ranked]
     failed: Sequence[Failed]
+    left: int
 
 
 def sum_up_sweep(plan: SweepPlan, folder: SweepFolder, *, over: bool) -> Summary:
@@ -92,9 +94,10 @@ def sum_up_sweep(plan: SweepPlan, folder: SweepFolder, *, over: bool) -> Summary
         for job in plan.jobs
         if job.number in outcomes and outcomes[job.number].reason is not None
     ]
+    silent = [job for job in plan.jobs if job.number not in outcomes]
     if over:
-        failed += [Failed(job.label, LOST) for job in plan.jobs if job.number not in outcomes]
-    return Summary(sorted(ranked, key=lambda cell: -cell.f1), failed)
+        failed += [Failed(job.label, LOST) for job in silent]
+    return Summary(sorted(ranked, key=lambda cell: -cell.f1), failed, 0 if over else len(silent))
 
 
 def _result(folder: Path) -> dict[str, Any]:
@@ -103,12 +106,14 @@ def _result(folder: Path) -> dict[str, Any]:
 
 
 def print_summary(summary: Summary) -> None:
-    """Print the ranking and the failures to stdout."""
+    """Print the ranking, the failures and how many jobs are left to stdout."""
     on = wide_console()
     if summary.done:
         on.print("\n[bold]Ranking[/bold]: mean ± sd over the folds, best macro F1 first")
         on.print(_ranking(summary.done))
     _print_failures(on, summary.failed)
+    if summary.left:
+        on.print(f"\nJobs that are not done: {summary.left}. The same command goes on with them.", markup=False)
 
 
 def _ranking(cells: Iterable[Ranked]) -> Table:

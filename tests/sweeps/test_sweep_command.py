@@ -162,16 +162,26 @@ def interrupted(arguments: list[str], work: Path, how: signal.Signals, *, after:
         yield from process.stderr
 
 
-def test_cells_side_by_side_with_joblib(command: Command, settings: list[str], tmp_path: Path) -> None:
+def test_cells_side_by_side_with_joblib(settings: list[str], tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
     grid = [*settings, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=0,1", "trainer.accelerator=cpu,abacus"]
-    done = command("train", *grid, "-m")
+    done = subprocess.run(
+        [sys.executable, "-m", "csam_lightning.train", *grid, "-m"],
+        cwd=work,
+        env={**os.environ, "MLFLOW_TRACKING_URI": ""},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert done.returncode == 1, done.stderr
     assert "cells: 2 done, 2 failed, 0 left" in done.stderr
-    assert sorted(row["cell"] for row in summary(tmp_path / "work") if not row["reason"]) == [
+    assert sorted(row["cell"] for row in summary(work) if not row["reason"]) == [
         "24 px32 b8",
         "24 px32 b8 seed1",
     ]
-    found = runs(tmp_path / "work")
+    found = runs(work)
     [sweep] = sweeps(found)
     assert [run.info.status for run in below(found, sweep)].count("FINISHED") == 2
 
