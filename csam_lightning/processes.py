@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 
 
 def usable_cores() -> int:
@@ -46,7 +46,7 @@ def spawn_context() -> SpawnContext:
 
 
 def preloaded_context(module: str) -> ForkServerContext | SpawnContext:
-    """Return a context whose processes have ``module``, and what this program imports, from their first moment on.
+    """Return a context whose processes have ``module`` imported from their first moment on.
 
     They are forked from one server process, which imports that once and does nothing else: for the slow imports of
     training this takes seconds off each start. Where there is no such server (Windows) processes start from scratch.
@@ -55,9 +55,23 @@ def preloaded_context(module: str) -> ForkServerContext | SpawnContext:
         return spawn_context()
     _forget_joblib()
     context = multiprocessing.get_context("forkserver")
-    program = getattr(sys.modules["__main__"], "__spec__", None)
-    context.set_forkserver_preload([module, *([program.name] if program is not None else [])])
+    context.set_forkserver_preload([module])
     return context
+
+
+@contextmanager
+def program_left_out() -> Iterator[None]:
+    """Let processes that are started inside the block do without this program's main module.
+
+    :mod:`multiprocessing` would import it in each of them, for functions that are defined there; Hydra and all, that
+    takes a second.
+    """
+    program = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = program
 
 
 def _forget_joblib() -> None:

@@ -60,6 +60,7 @@ def timeless(result: dict[str, Any]) -> dict[str, Any]:
 def test_cell_from_scans_to_result_and_runs(command: Command, scans_folder: Path, tmp_path: Path) -> None:
     done = command("train", *small(scans_folder, tmp_path / "cache"))
     assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
     work = tmp_path / "work"
     [result] = results(work)
     assert result["cell"] == {

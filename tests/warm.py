@@ -77,4 +77,6 @@ def _become(start: _Start) -> None:
     os.chdir(start.folder)
     os.environ.update(start.environment)
     sys.argv = [start.name, *start.arguments]
-    runpy.run_module(f"csam_lightning.{start.name}", run_name="__main__", alter_sys=True)
+    program = f"csam_lightning.{start.name}"
+    sys.modules.pop(program, None)
+    runpy.run_module(program, run_name="__main__", alter_sys=True)

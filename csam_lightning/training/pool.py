@@ -12,7 +12,7 @@ from typing import Self
 from uuid import uuid4
 
 from csam_lightning.errors import InputError, RunFailedError
-from csam_lightning.processes import end_with_parent, interrupts_ignored, preloaded_context
+from csam_lightning.processes import end_with_parent, interrupts_ignored, preloaded_context, program_left_out
 from csam_lightning.training.events import EpochEnded, Event, FoldEnded, FoldFailed
 from csam_lightning.training.job import FoldJob, Rank
 
@@ -37,7 +37,10 @@ class _Worker:
         context = preloaded_context("csam_lightning.training.fold")
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs,), daemon=True)
-        with interrupts_ignored():  # the child inherits that: Ctrl-C is the watching process's business
+        with (
+            program_left_out(),
+            interrupts_ignored(),
+        ):  # the child inherits that: Ctrl-C is the watching process's business
             process.start()
         theirs.close()
         return cls(process, ours)

@@ -34,6 +34,7 @@ def test_sweep_killed_at_random_moments_loses_and_repeats_nothing(tmp_path: Path
     undisturbed = tmp_path / "undisturbed"
     assert begin(undisturbed, scans, tmp_path).wait() == 0
     lasted = time.monotonic() - begun
+    assert "Warning" not in (undisturbed / "said.txt").read_text()
     expected = outcome(undisturbed)
     assert len(expected) == CELLS * (2 + FOLDS)
 

@@ -177,6 +177,7 @@ def test_cells_side_by_side_with_joblib(settings: list[str], tmp_path: Path) -> 
     )
     assert done.returncode == 1, done.stderr
     assert "cells: 2 done, 2 failed, 0 left" in done.stderr
+    assert "Warning" not in done.stderr
     assert sorted(row["cell"] for row in summary(work) if not row["reason"]) == [
         "24 px32 b8",
         "24 px32 b8 seed1",
