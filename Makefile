@@ -6,7 +6,7 @@ STAMP := .venv/complete
 RAY := .venv-ray/complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ray demo train sweep test lint typecheck bench ui server clean
+.PHONY: help setup ray demo train sweep test services lint typecheck bench ui server clean
 
 help: ## Print this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -45,6 +45,9 @@ sweep: $(STAMP) ## Several small cells one after the other (ARGS="data.batch_siz
 
 test: lint typecheck ## Lint, types and tests
 	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal
+
+services: $(RAY) ## Longer tests: Slurm, Ray, PostgreSQL, a browser, kills, full disks; what is not installed is skipped (20 minutes)
+	$(BIN)/python -m pytest -m "browser or cluster or faults or ray or server" -rs
 
 lint: $(STAMP) ## Check style with ruff
 	$(BIN)/ruff check .

@@ -283,7 +283,7 @@ def test_folder_that_cannot_be_written_ends_with_one_line_and_status_2(
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_cell_taken_up_after_an_interruption_gives_the_same_numbers(
     how: signal.Signals, command: Command, scans_folder: Path, tmp_path: Path
 ) -> None:

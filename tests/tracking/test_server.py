@@ -19,6 +19,7 @@ import pytest
 from csam_lightning.errors import InputError
 from csam_lightning.serving.postgresql import answering_database, cluster_running, find_programs
 from csam_lightning.tracking.store import open_store
+from tests.conftest import heed_interrupts
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -59,6 +60,7 @@ class Server:
             text=True,
             cwd=folder.parent,
             env={**os.environ, "TMPDIR": str(folder.parent)},  # what a power cut leaves there goes with it
+            preexec_fn=heed_interrupts,  # noqa: PLW1509 - no threads are running here
         )
         assert self.process.stdout is not None
         self.last = next((line.strip() for line in self.process.stdout if line.startswith("export ")), "")
