@@ -21,9 +21,9 @@ from csam_lightning.display import print_result
 from csam_lightning.errors import InputError, RunFailedError
 from csam_lightning.evaluation.cell import Cell, prepare_cell
 from csam_lightning.evaluation.result import CellResult
+from csam_lightning.sharing import with_share_of_machine
 from csam_lightning.sweeps.folder import JobOutcome, SweepFolder
 from csam_lightning.sweeps.session import job_settings, sweep_closed
-from csam_lightning.sweeps.sharing import with_share_of_machine
 from csam_lightning.tracking.publisher import Publisher
 from csam_lightning.tracking.settling import settle
 from csam_lightning.tracking.store import SERVERS, store_uri, without_password

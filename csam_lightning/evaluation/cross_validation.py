@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from csam_lightning.evaluation.cell import Cell
-from csam_lightning.processes import usable_cores
 from csam_lightning.training.pool import train_folds
 
 if TYPE_CHECKING:
@@ -16,9 +15,9 @@ def cross_validate(cell: Cell, watch: "Callable[[Event | None], None]") -> None:
     """Train the folds of ``cell`` that this run asks for and that are not finished.
 
     Args:
-        cell: The cell, held by this process alone.
+        cell: The cell, held by this process alone; folds train one after the other where its settings leave
+            ``trainer.processes`` open.
         watch: See :func:`csam_lightning.training.pool.train_folds`.
     """
     jobs = [cell.job(cell.folds[number]) for number in cell.unfinished_numbers]
-    processes = cell.config.trainer.processes or max(1, usable_cores() // cell.config.trainer.cores_per_fold)
-    train_folds(jobs, processes=processes, watch=watch)
+    train_folds(jobs, processes=cell.config.trainer.processes or 1, watch=watch)

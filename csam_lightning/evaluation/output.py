@@ -1,13 +1,14 @@
 """The files that a cell's results become: tables, figures, ``result.json``."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from csam_lightning.evaluation.cell import Cell
 from csam_lightning.evaluation.data_tables import balance_table, example_rows, scan_table
+from csam_lightning.evaluation.metrics import Scores
 from csam_lightning.evaluation.result import CellResult, FoldResult, RunIds, result_json
 from csam_lightning.files import written_atomically
 
@@ -34,11 +35,12 @@ def write_results(
         Each file written → its folder's name below ``folder``, empty for the top.
     """
     summary = result_json(cell, result, runs)
+    scans = scan_table(cell.table, cell.test)
     balance = balance_table(cell.table, cell.folds, protocol=cell.config.data.protocol.value)
     contents = {
         **texts,
         "folds.csv": cell.fold_table().to_csv(index=False),
-        "scans.csv": scan_table(cell.table, cell.test).to_csv(index=False),
+        "scans.csv": scans.to_csv(index=False),
         "balance.csv": balance.to_csv(index=False),
         "result.json": json.dumps(summary, indent=2) + "\n",
     }
@@ -46,31 +48,29 @@ def write_results(
         with written_atomically(folder / name) as temporary:
             temporary.write_text(content)
     figures = _draw_cell(cell, result, folder / "figures")
-    examples = _write_examples(cell, folder / "examples")
+    examples = _write_examples(cell, example_rows(scans), folder / "examples")
     files = dict.fromkeys([folder / name for name in contents], "")
     return {**files, **dict.fromkeys(figures, "figures"), **dict.fromkeys(examples, "examples")}
 
 
 def fold_figures(cell: Cell, fold: FoldResult) -> list[Path]:
     """Return the figures of a finished fold, drawn where they are not there yet."""
-    from csam_lightning.evaluation.figures import draw_confusion_matrix, draw_curves
-
     folder = cell.fold_folder(fold.number).path / "figures"
     curves, matrix = folder / "curves.png", folder / "confusion_matrix.png"
     title = f"{cell.name} · fold {fold.number}"
     if not curves.is_file():
-        draw_curves([fold.history], curves, title=title)
+        _draw_curves([fold.history], curves, title=title)
     if not matrix.is_file():
-        draw_confusion_matrix(fold.validation, cell.classes, matrix, title=title)
+        _draw_confusion(fold.validation, cell.classes, matrix, title=title)
     return [curves, matrix]
 
 
-def _write_examples(cell: Cell, folder: Path) -> list[Path]:
+def _write_examples(cell: Cell, rows: Sequence[int], folder: Path) -> list[Path]:
     from PIL import Image
 
     pixels = np.load(cell.pixels, mmap_mode="r")
     files = []
-    for row in example_rows(scan_table(cell.table, cell.test)):
+    for row in rows:
         files.append(folder / f"{row}.png")
         with written_atomically(files[-1]) as temporary:
             Image.fromarray(np.array(pixels[cell.train_rows[row]])).save(temporary)
@@ -78,13 +78,35 @@ def _write_examples(cell: Cell, folder: Path) -> list[Path]:
 
 
 def _draw_cell(cell: Cell, result: CellResult, folder: Path) -> list[Path]:
-    from csam_lightning.evaluation.figures import draw_confusion_matrix, draw_curves
-
     curves, out_of_fold = folder / "curves.png", folder / "confusion_matrix.png"
-    draw_curves([fold.history for fold in result.folds], curves, title=cell.name)
-    draw_confusion_matrix(result.out_of_fold, cell.classes, out_of_fold, title=f"{cell.name} · out of fold")
+    _draw_curves([fold.history for fold in result.folds], curves, title=cell.name)
+    _draw_confusion(result.out_of_fold, cell.classes, out_of_fold, title=f"{cell.name} · out of fold")
     if result.test is None:
         return [curves, out_of_fold]
     test = folder / "confusion_matrix_test.png"
-    draw_confusion_matrix(result.test, cell.classes, test, title=f"{cell.name} · test split, ensemble")
+    _draw_confusion(result.test, cell.classes, test, title=f"{cell.name} · test split, ensemble")
     return [curves, out_of_fold, test]
+
+
+def _draw_curves(histories: Sequence[Sequence[Mapping[str, float]]], path: Path, *, title: str) -> None:
+    from csam_lightning.figures.cell import CURVES, draw_curves
+    from csam_lightning.figures.style import save_png, styled
+
+    by_name = [
+        {name: {number: epoch[name] for number, epoch in enumerate(history, start=1)} for name in CURVES}
+        for history in histories
+    ]
+    with styled():
+        save_png(draw_curves(by_name, title=title), path)
+
+
+def _draw_confusion(scores: Scores, classes: Sequence[str], path: Path, *, title: str) -> None:
+    from csam_lightning.figures.cell import Matrix, draw_confusion
+    from csam_lightning.figures.style import save_png, styled
+
+    told = (
+        f"{title}\n{scores.confusion_matrix.sum()} scans, accuracy {scores.accuracy:.3f}\n"
+        f"macro precision {scores.precision:.3f}, macro recall {scores.recall:.3f}"
+    )
+    with styled():
+        save_png(draw_confusion([Matrix(told, classes, scores.confusion_matrix)]), path)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from csam_lightning.figures.style import styled
 from csam_lightning.reporting import evidence
 from csam_lightning.reporting.cell_items import confusion_item, counts_item, curves_item, metallization_item
 from csam_lightning.reporting.cells import FACTORS, ReportCell, fold_count
@@ -10,7 +11,6 @@ from csam_lightning.reporting.choice import choose_as_the_paper, choose_ours, co
 from csam_lightning.reporting.document import Document
 from csam_lightning.reporting.figures_sweep import Chosen
 from csam_lightning.reporting.selection import Selection
-from csam_lightning.reporting.style import styled
 from csam_lightning.reporting.sweep_items import cost_item, factor_item, grid_item, ranking_item
 from csam_lightning.reporting.tables import Table
 from csam_lightning.tracking.store import without_password

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from csam_lightning.figures.cell import Matrix, draw_confusion, draw_curves
+from csam_lightning.figures.style import shown
 from csam_lightning.reporting import evidence
 from csam_lightning.reporting.cells import ReportCell, fold_count, scan_count, series
 from csam_lightning.reporting.document import Item
-from csam_lightning.reporting.figures_cell import draw_confusion, draw_curves
 from csam_lightning.reporting.figures_data import (
     MOST_METALLIZATIONS,
     PAPER_CLASSES,
@@ -98,8 +99,18 @@ def confusion_item(store: "StoreReader", cells: Sequence[ReportCell], chosen: Ch
             "No pair of cells of 420 and 840 images and the paper's classes differs in nothing else, so the paper's "
         )
         text += "numbers are left out; the smallest and the largest data size are shown."
-    drawn = [(cell.name, scores, theirs.get(cell.data_size)) for cell, scores in judged]
+    drawn = [matrix(cell.name, scores, theirs.get(cell.data_size)) for cell, scores in judged]
     return Item(name, title, text, draw_confusion(drawn), _score_tables(judged, theirs))
+
+
+def matrix(name: str, scores: evidence.SplitScores, papers: tuple[float, float] | None) -> Matrix:
+    """Return the confusion matrix of a cell, with the paper's precision and recall where it has them."""
+    precision, recall = ("", "") if papers is None else (f" (paper: {value:.2f})" for value in papers)
+    title = (
+        f"{shown(name)}\n{scores.counts.sum()} test scans, accuracy {scores.accuracy:.2f}\n"
+        f"precision {scores.precision:.2f}{precision}, recall {scores.recall:.2f}{recall}"
+    )
+    return Matrix(title, scores.classes, scores.counts)
 
 
 def _score_tables(

@@ -113,7 +113,6 @@ class ReportCell:
     def settings(self) -> dict[str, str]:
         """The settings that touch numbers, and the data."""
         told = {name: value for name, value in self.run.params.items() if not name.startswith(NO_NUMBER)}
-        told.setdefault("trainer.devices", "1")  # of cells from before there was a choice
         return told | {FACTORS["data_size"]: str(self.data_size), "fingerprint": self.fingerprint}
 
 
@@ -149,11 +148,10 @@ def read_cell(run: StoredRun, folds: Iterable[StoredRun]) -> ReportCell | Unfini
     if not whole:
         return unfinished("no fold's run below it has results")
     try:
-        size = run.params[FACTORS["data_size"]]
         return ReportCell(
             run=run,
             folds=tuple(sorted(whole, key=lambda fold: int(fold.tags["fold"]))),
-            data_size=int(run.profile["training scans"] if size == "None" else size),
+            data_size=int(run.params[FACTORS["data_size"]]),
             image_size=int(run.params[FACTORS["image_size"]]),
             batch_size=int(run.params[FACTORS["batch_size"]]),
             protocol=run.params["data.protocol"],

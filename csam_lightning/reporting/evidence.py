@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from csam_lightning.figures.cell import CURVES
 from csam_lightning.reporting.cells import ReportCell
 from csam_lightning.tracking.reading import StoredRun, StoreReader
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 SCANS = ("path", "label", "package_id", "metallization", "cycles", "split")
 BALANCE = ("fold", "cycles", "label", "scans", "copies")
-CURVES = ("train/loss", "val/loss", "train/accuracy", "val/accuracy")
 LARGEST_SIDE = 4096
 """Pixels; larger example images are not shown."""
 LARGEST_COUNT = 10**9

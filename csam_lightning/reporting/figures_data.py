@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from csam_lightning.reporting.style import PAGE, class_styles, shown
+from csam_lightning.figures.style import PAGE, class_styles, shown
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
+from csam_lightning.figures.style import OURS, PAGE, PAPERS, shown
 from csam_lightning.reporting.cells import ReportCell, fold_count
 from csam_lightning.reporting.choice import interval
-from csam_lightning.reporting.style import OURS, PAGE, PAPERS, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 
+from csam_lightning.figures.style import save, styled
 from csam_lightning.files import written_atomically
 from csam_lightning.reporting.choice import Choice
 from csam_lightning.reporting.document import Document, Item
-from csam_lightning.reporting.style import save, styled
 from csam_lightning.reporting.tables import Table, markdown_text, written
 
 FIGURES, TABLES = "figures", "tables"

@@ -16,7 +16,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from csam_lightning.reporting.style import class_styles
+from csam_lightning.figures.style import class_styles
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt

@@ -23,10 +23,6 @@ def test_numbers_are_those_of_the_folds() -> None:
     assert np.isnan(cell(Made(f1=(0.5,))).std("val_f1"))
 
 
-def test_all_scans_count_as_many_as_there_are() -> None:
-    assert cell(Made(params={"data.size": "None"})).data_size == 840
-
-
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

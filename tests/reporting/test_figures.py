@@ -9,9 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
+from csam_lightning.figures.cell import Matrix, draw_confusion, draw_curves
+from csam_lightning.figures.style import CLASS_COLOURS, class_styles, save, shown, styled
+from csam_lightning.reporting.cell_items import matrix
 from csam_lightning.reporting.cells import ReportCell, read_cell
 from csam_lightning.reporting.evidence import SplitScores
-from csam_lightning.reporting.figures_cell import draw_confusion, draw_curves
 from csam_lightning.reporting.figures_data import (
     counts_after,
     counts_before,
@@ -20,10 +22,7 @@ from csam_lightning.reporting.figures_data import (
     draw_metallizations,
 )
 from csam_lightning.reporting.figures_sweep import DRAWN, Chosen, draw_cost, draw_factor, draw_grid, draw_ranking
-from csam_lightning.reporting.style import CLASS_COLOURS, class_styles, save, shown, styled
 from tests.reporting.conftest import CLASSES, MATRIX, Made, balance_csv, scans_csv, stored
-
-SCORES = SplitScores(0.85, 0.84, 0.86, 0.85, CLASSES, MATRIX)
 
 
 def cell(made: Made) -> ReportCell:
@@ -139,12 +138,17 @@ def test_share_delaminated_follows_the_classes() -> None:
     ]
 
 
-def test_confusion_matrices_stand_beside_the_paper_s_numbers() -> None:
-    figure = draw_confusion([("420 px100 b8", SCORES, (0.68, 0.59)), ("840 px100 b8", SCORES, None)])
-    assert figure.axes[0].get_title() == (
+def test_scores_stand_beside_the_paper_s_numbers() -> None:
+    scores = SplitScores(0.85, 0.84, 0.86, 0.85, CLASSES, MATRIX)
+    assert matrix("420 px100 b8", scores, (0.68, 0.59)).title == (
         "420 px100 b8\n86 test scans, accuracy 0.85\nprecision 0.84 (paper: 0.68), recall 0.86 (paper: 0.59)"
     )
-    assert "paper" not in figure.axes[1].get_title()
+    assert "paper" not in matrix("840 px100 b8", scores, None).title
+
+
+def test_confusion_matrices_hold_the_counts() -> None:
+    figure = draw_confusion([Matrix("one", CLASSES, np.array(MATRIX)), Matrix("two", CLASSES, np.array(MATRIX))])
+    assert [axis.get_title() for axis in figure.axes[:2]] == ["one", "two"]
     assert [int(text.get_text()) for text in figure.axes[0].texts] == np.array(MATRIX).ravel().tolist()
 
 
@@ -173,10 +177,10 @@ def test_text_from_the_store_is_made_fit_for_a_figure(text: str, seen: str) -> N
 
 
 def test_figures_are_the_same_bytes_each_time_and_read_no_formulas(tmp_path: Path) -> None:
-    hostile = SplitScores(0.85, 0.84, 0.86, 0.85, ["$\\frac{", "<b>", "&amp;", "漢"], MATRIX)
+    hostile = Matrix("$x_{", ["$\\frac{", "<b>", "&amp;", "漢"], np.array(MATRIX))
     for name in ("one", "two"):
         with styled():
-            save(draw_confusion([("$x_{", hostile, None)]), tmp_path / name)
+            save(draw_confusion([hostile]), tmp_path / name)
     for suffix in (".png", ".svg"):
         first, second = ((tmp_path / name).with_suffix(suffix).read_bytes() for name in ("one", "two"))
         assert first == second

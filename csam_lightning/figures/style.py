@@ -84,9 +84,14 @@ def shown(text: str) -> str:
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
 
 
+def save_png(figure: "Figure", path: Path) -> None:
+    """Write a figure as PNG."""
+    with written_atomically(path) as temporary:
+        figure.savefig(temporary, dpi=150)
+
+
 def save(figure: "Figure", stem: Path) -> None:
     """Write a figure as PNG and as SVG; the same figure gives the same bytes."""
-    with written_atomically(stem.with_suffix(".png")) as temporary:
-        figure.savefig(temporary, dpi=150)
+    save_png(figure, stem.with_suffix(".png"))
     with written_atomically(stem.with_suffix(".svg")) as temporary:
         figure.savefig(temporary, metadata={"Date": None})

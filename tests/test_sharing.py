@@ -7,11 +7,11 @@ import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import DictConfig, OmegaConf
 
-from csam_lightning import processes
+from csam_lightning import processes, sharing
 from csam_lightning.config import TrainConfig
-from csam_lightning.sweeps import session, sharing
+from csam_lightning.sharing import with_share_of_machine
+from csam_lightning.sweeps import session
 from csam_lightning.sweeps.session import job_settings
-from csam_lightning.sweeps.sharing import with_share_of_machine
 
 GIGABYTE = 10**9
 
