@@ -1,4 +1,4 @@
-"""``python -m csam_lightning.train``: cross-validate one cell, or many with ``-m``."""
+"""What ``python -m csam_lightning.train`` does for one cell, alone or as a job of a sweep."""
 
 import logging
 import sys
@@ -16,24 +16,26 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from csam_lightning.cell_run import run_cell
-from csam_lightning.cli import run
 from csam_lightning.display import print_result
 from csam_lightning.errors import InputError, RunFailedError
 from csam_lightning.evaluation.cell import Cell, prepare_cell
+from csam_lightning.evaluation.identity import read_data
 from csam_lightning.evaluation.result import CellResult
+from csam_lightning.processes import start_preloading
 from csam_lightning.sharing import with_share_of_machine
 from csam_lightning.sweeps.folder import JobOutcome, SweepFolder
-from csam_lightning.sweeps.session import job_settings, sweep_closed
+from csam_lightning.sweeps.session import job_settings
 from csam_lightning.tracking.publisher import Publisher
 from csam_lightning.tracking.settling import settle
 from csam_lightning.tracking.store import SERVERS, store_uri, without_password
 from csam_lightning.tracking.sweep_run import SweepRun
 from csam_lightning.training.devices import check_accelerator
+from csam_lightning.training.pool import FOLD_MODULE
 
 log = logging.getLogger(__name__)
 
 
-def train(composed: DictConfig) -> None:
+def train_cell(composed: DictConfig) -> None:
     """Run the cell that ``composed`` describes, by itself or as a job of a sweep."""
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
@@ -51,7 +53,7 @@ def _train_alone(composed: DictConfig, folder: Path) -> None:
     """Run a cell and show what came out; bad input leaves no folder behind."""
     output = Path(str(composed.output_dir)).expanduser()
     try:
-        cell = prepare_cell(with_share_of_machine(job_settings(composed), HydraConfig.get().launcher))
+        cell = _prepare(composed)
         settle(cells=output / "cells", grids=output / "grids", uri=composed.tracking.uri)
         result = _run(composed, cell, folder, sweep=None)
     except (InputError, OmegaConfBaseException):
@@ -66,6 +68,14 @@ def _train_alone(composed: DictConfig, folder: Path) -> None:
     print(f"MLflow   {_how_to_look(store_uri(composed.tracking.uri))}")  # noqa: T201
 
 
+def _prepare(composed: DictConfig) -> Cell:
+    """Return the cell; what its folds import is loaded meanwhile, as soon as its data are known to be sound."""
+    config = with_share_of_machine(job_settings(composed), HydraConfig.get().launcher)
+    manifest = read_data(config)
+    start_preloading(FOLD_MODULE)
+    return prepare_cell(config, manifest)
+
+
 def _how_to_look(uri: str) -> str:
     address = without_password(uri)
     return address if urlsplit(uri).scheme in SERVERS else f"mlflow ui --backend-store-uri '{address}'"
@@ -78,7 +88,7 @@ def _train_in_sweep(composed: DictConfig, folder: Path, sweep: SweepFolder, numb
     cell: Cell | None = None
     reason = None
     try:
-        cell = prepare_cell(with_share_of_machine(job_settings(composed), hydra.launcher))
+        cell = _prepare(composed)
         uri, experiment = composed.tracking.uri, composed.tracking.experiment
         _run(composed, cell, folder, sweep=SweepRun(sweep.read_grid(), uri=uri, experiment=experiment))
     except (InputError, OmegaConfBaseException, RunFailedError, OSError) as error:
@@ -128,7 +138,3 @@ def flatten(values: Any, prefix: str = "") -> dict[str, str]:
     for name, value in values.items():
         flat |= flatten(value, f"{prefix}.{name}" if prefix else str(name))
     return flat
-
-
-if __name__ == "__main__":
-    run(train, "train", around=sweep_closed())

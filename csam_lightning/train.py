@@ -1,0 +1,17 @@
+"""``python -m csam_lightning.train``: cross-validate one cell, or many with ``-m``."""
+
+from omegaconf import DictConfig
+
+from csam_lightning.cli import run
+from csam_lightning.sweeps.closing import sweep_closed
+
+
+def train(composed: DictConfig) -> None:
+    """Run the cell that ``composed`` describes, by itself or as a job of a sweep."""
+    from csam_lightning.train_cell import train_cell  # takes a second, which --help does without
+
+    train_cell(composed)
+
+
+if __name__ == "__main__":
+    run(train, "train", around=sweep_closed())
