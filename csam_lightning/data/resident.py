@@ -62,12 +62,12 @@ class AugmentedBatches:
         )
         pixels_per_batch = self._batch_size * self._images[0].numel()
         block = self._batch_size * max(1, BLOCK_PIXELS // pixels_per_batch)
-        for chosen in self._moved(self.sampler.positions()).split(block):
+        for chosen in torch.split(self._moved(self.sampler.positions()), block):
             images = self._images[chosen]
             if self._plan.when == "epoch":
                 images = rotate_and_contrast(images, degrees[chosen], factors[chosen])
-            codes = self._codes[chosen]
-            yield from zip(images.split(self._batch_size), codes.split(self._batch_size), strict=True)
+            batches = (torch.split(tensor, self._batch_size) for tensor in (images, self._codes[chosen]))
+            yield from zip(*batches, strict=True)
 
     def _moved(self, array: "NDArray[np.generic]") -> Tensor:
         return torch.from_numpy(array).to(self._images.device)
