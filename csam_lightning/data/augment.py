@@ -18,7 +18,7 @@ cv2.setNumThreads(0)  # threads belong to the network; an image of 100 px gains 
 
 
 class Augmentation:
-    """Rotation by a random angle and a random change of contrast about the image's mean.
+    """Rotation by a random angle, then multiplication of all grey values by a random factor.
 
     Args:
         rotation_degrees: Angles are drawn uniformly from ± this many degrees; the border is mirrored. 0: none.
@@ -27,6 +27,8 @@ class Augmentation:
 
     def __init__(self, *, rotation_degrees: float, contrast: float) -> None:
         """Build the pipeline."""
+        self.rotation_degrees = rotation_degrees
+        self.contrast = contrast
         steps: list[A.BasicTransform] = []
         if rotation_degrees:
             steps.append(
@@ -79,3 +81,17 @@ class AugmentationPlan:
         moment = epoch + 1 if self.when == "epoch" else 0
         entropy = np.random.SeedSequence((self.seed, fold, moment, scan, copy))
         return self.augmentation(scan_image, seed=int(entropy.generate_state(1)[0]))
+
+    def draw(self, images: int, *, epoch: int) -> "tuple[NDArray[np.float32], NDArray[np.float32]]":
+        """Draw the changes of an epoch's images at once, for :mod:`csam_lightning.data.device_augment`.
+
+        The ranges are those of :meth:`image`, the draws are others: they depend on (seed, fold, epoch) and on an
+        image's position. Angle and factor are independent here. In :meth:`image` they are not: albumentations gives
+        both steps the same seed, so that the factor rises with the angle.
+
+        Returns:
+            Angles in degrees and factors of the grey values, both of shape (images,).
+        """
+        rng = np.random.default_rng((self.seed, 0 if self.fold is None else self.fold + 1, epoch, 0xA06))
+        shares = rng.uniform(-1, 1, (images, 2)).astype(np.float32)
+        return self.augmentation.rotation_degrees * shares[:, 0], 1 + self.augmentation.contrast * shares[:, 1]

@@ -53,6 +53,16 @@ class LabelledScans:
         return mean, float(np.sqrt((counts * (grey - mean) ** 2).sum() / counts.sum()))
 
 
+def images_as_seen(scans: LabelledScans, images: Images, plan: AugmentationPlan) -> "NDArray[np.uint8]":
+    """Return images, uint8 of shape (images, side, side): scans as scanned, augmented copies as they were made."""
+    pairs = zip(images.scan.tolist(), images.copy.tolist(), strict=True)
+    seen = [
+        plan.image(scans.image(scan), scan=scan, copy=copy, epoch=0) if copy else scans.image(scan)
+        for scan, copy in pairs
+    ]
+    return np.stack(seen)
+
+
 class TrainingImages(Dataset[tuple[Tensor, Tensor]]):
     """Training images as they look in an epoch; the key is (epoch, position)."""
 
@@ -98,11 +108,11 @@ class EpochSampler(Sampler[tuple[int, int]]):
         self._used = length - left_over if left_over < max(devices, 2) <= length else length
         self._mine = slice(rank, self._used, devices)
         self._seed = (seed, fold)
-        self._epoch = 0
+        self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that the next iteration belongs to."""
-        self._epoch = epoch
+        self.epoch = epoch
 
     def __len__(self) -> int:
         """Count the rank's images of an epoch."""
@@ -110,8 +120,12 @@ class EpochSampler(Sampler[tuple[int, int]]):
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         """Yield (epoch, position)."""
-        order = np.random.default_rng((*self._seed, self._epoch)).permutation(self._length)
-        return iter([(self._epoch, int(position)) for position in order[self._mine]])
+        return iter([(self.epoch, int(position)) for position in self.positions()])
+
+    def positions(self) -> "NDArray[np.int64]":
+        """Return the positions of the epoch in their order, int64 of shape (len(self),)."""
+        order = np.random.default_rng((*self._seed, self.epoch)).permutation(self._length)
+        return order[self._mine]
 
 
 class FoldDataModule(L.LightningDataModule):
