@@ -29,9 +29,9 @@ class Augmentation:
         """Build the pipeline."""
         self.rotation_degrees = rotation_degrees
         self.contrast = contrast
-        steps: list[A.BasicTransform] = []
+        self._steps: list[A.BasicTransform] = []
         if rotation_degrees:
-            steps.append(
+            self._steps.append(
                 A.Rotate(
                     limit=(-rotation_degrees, rotation_degrees),
                     interpolation=cv2.INTER_LINEAR,
@@ -40,18 +40,21 @@ class Augmentation:
                 )
             )
         if contrast:
-            steps.append(
+            self._steps.append(
                 A.RandomBrightnessContrast(brightness_limit=(0, 0), contrast_limit=(-contrast, contrast), p=1.0)
             )
-        self._pipeline = A.Compose(steps) if steps else None
 
     def __call__(self, image: "NDArray[np.uint8]", *, seed: int) -> "NDArray[np.uint8]":
-        """Return the change of ``image`` (H, W) that ``seed`` stands for, same shape."""
-        if self._pipeline is None:
-            return image
-        self._pipeline.set_random_seed(seed)
-        changed: NDArray[np.uint8] = self._pipeline(image=image)["image"]
-        return changed
+        """Return the change of ``image`` (H, W) that ``seed`` stands for, same shape.
+
+        Each step has a seed of its own: albumentations' Compose gives all the same one, and then the factor rises with
+        the angle.
+        """
+        seeds = np.random.SeedSequence(seed).generate_state(len(self._steps)).tolist()
+        for step, own_seed in zip(self._steps, seeds, strict=True):
+            step.set_random_seed(own_seed)
+            image = step(image=image)["image"]
+        return image
 
 
 @dataclass(frozen=True)
@@ -85,9 +88,8 @@ class AugmentationPlan:
     def draw(self, images: int, *, epoch: int) -> "tuple[NDArray[np.float32], NDArray[np.float32]]":
         """Draw the changes of an epoch's images at once, for :mod:`csam_lightning.data.device_augment`.
 
-        The ranges are those of :meth:`image`, the draws are others: they depend on (seed, fold, epoch) and on an
-        image's position. Angle and factor are independent here. In :meth:`image` they are not: albumentations gives
-        both steps the same seed, so that the factor rises with the angle.
+        The distribution is that of :meth:`image`, the draws are others: they depend on (seed, fold, epoch) and on an
+        image's position.
 
         Returns:
             Angles in degrees and factors of the grey values, both of shape (images,).
