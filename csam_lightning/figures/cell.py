@@ -35,6 +35,8 @@ def draw_curves(histories: Sequence[Mapping[str, Mapping[int, float]]], *, title
         _draw_curve(axis, [history[f"train/{name}"] for history in histories], TRAINING, "training (running mean)")
         _draw_curve(axis, [history[f"val/{name}"] for history in histories], VALIDATION, "validation")
         axis.set_xlabel("epoch")
+        last = max(epoch for history in histories for epoch in history[f"val/{name}"])
+        axis.set_xlim(0.5, last + 0.5)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.set_ylim(bottom=0)
     axes[0].set_ylabel("cross-entropy / nat")

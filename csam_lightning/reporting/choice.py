@@ -13,9 +13,10 @@ ENOUGH_FOLDS = 4
 
 OUR_RULE = (
     "Best macro F1 (mean over the folds), if its 95 % confidence interval overlaps that of no other cell; otherwise, "
-    "of that cell and those whose interval overlaps its, the one that took the fewest seconds. The interval is "
-    "Student's t over the folds: mean ± t(0.975, n − 1) · sd / √n. A cell of a single fold has no interval and counts "
-    "as overlapping."
+    "of that cell and those whose interval overlaps its, the one that took the fewest seconds (as they were measured: "
+    "cells of different machines, or of one under a changing load, do not compare). The interval is Student's t over "
+    "the folds: mean ± t(0.975, n − 1) · sd / √n, cut off at 0 and 1. A cell of a single fold has no interval and "
+    "counts as overlapping."
 )
 PAPER_RULE = (
     "Least overfitting among the cells that have seen enough delamination. Enough: their training images reach the "
@@ -47,16 +48,18 @@ def half_width(folds: int) -> float:
     return float(t.ppf((1 + LEVEL) / 2, folds - 1)) / sqrt(folds)
 
 
-def interval(cell: ReportCell, metric: str = "val_f1") -> tuple[float, float]:
-    """Return the 95 % confidence interval of a metric's mean, Student's t over the folds; infinite for a single fold.
+def interval(cell: ReportCell) -> tuple[float, float]:
+    """Return the 95 % confidence interval of the mean macro F1, Student's t over the folds; infinite for a single fold.
+
+    It is cut off at 0 and 1, beyond which there is no score.
 
     Folds share training scans, so their values are not independent and the interval is somewhat too narrow.
     """
     count = len(cell.folds)
     if count < 2:  # noqa: PLR2004 - one value has no spread
         return -inf, inf
-    half = half_width(count) * cell.std(metric)
-    return cell.mean(metric) - half, cell.mean(metric) + half
+    half = half_width(count) * cell.std("val_f1")
+    return max(0.0, cell.f1 - half), min(1.0, cell.f1 + half)
 
 
 def comparable(cells: Sequence[ReportCell]) -> tuple[list[ReportCell], list[str]]:

@@ -47,4 +47,5 @@ def sweep_closed() -> Iterator[None]:
         summary = sweep.close(over=True)
         if summary.failed:
             total = len(summary.failed) + len(summary.done)
-            raise RunFailedError(f"{len(summary.failed)} of {total} cells failed, see above; the others are done")
+            others = "; the others are done" if summary.done else ""
+            raise RunFailedError(f"{len(summary.failed)} of {total} cells failed, see above{others}")
