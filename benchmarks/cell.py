@@ -42,7 +42,7 @@ class CellTask:
     size: int = 420
     image_size: int = 100
     batch_size: int = 8
-    epochs: int = 3
+    epochs: int = 5
     accelerator: str = "cpu"
 
     @property

@@ -33,9 +33,10 @@ ratios are medians of rounds.""",
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what can be chosen."""
     parser.add_argument(
-        "--rounds", type=int, default=5, help="epochs of each fold that are timed (default: %(default)s)"
+        "--rounds", type=int, default=5, help="epochs of each fold that are timed; 0: none (default: %(default)s)"
     )
     parser.add_argument("--cell-rounds", type=int, default=3, help="runs of each cell; 0: none (default: %(default)s)")
+    parser.add_argument("--cell-epochs", type=int, default=5, help="epochs of each cell's folds (default: %(default)s)")
     parser.add_argument("--accelerator", choices=("cpu", "gpu"), default="cpu", help="default: %(default)s")
     parser.add_argument("--cache-dir", type=Path, default=CACHE, help="of the scans (default: %(default)s)")
 
@@ -44,10 +45,12 @@ def main(options: argparse.Namespace) -> None:
     """Measure, print and keep."""
     check_accelerator(options.accelerator, 1)
     facts = machine()
-    folds = list(_folds(options.accelerator, options.rounds))
-    tables = [speed_table(folds), parts_table(folds)]
+    tables = []
+    if options.rounds:
+        folds = list(_folds(options.accelerator, options.rounds))
+        tables = [speed_table(folds), parts_table(folds)]
     if options.cell_rounds:
-        task = CellTask(accelerator=options.accelerator)
+        task = CellTask(epochs=options.cell_epochs, accelerator=options.accelerator)
         tables.append(_cell_table(task, _cells(task, options.cell_rounds, options.cache_dir)))
     publish("training", f"python -m benchmarks {shlex.join(sys.argv[1:])}", facts, tables, NOTES)
 
