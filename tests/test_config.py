@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from csam_lightning.errors import InputError
 from csam_lightning.evaluation.cell import prepare_cell
 from csam_lightning.evaluation.identity import read_data
 from csam_lightning.model.resnet import ARCHITECTURES
+from csam_lightning.processes import usable_cores
 from csam_lightning.train_cell import flatten
 from csam_lightning.training.fold import train_fold
 
@@ -171,3 +174,10 @@ def test_networks_of_the_configuration_are_those_of_the_model() -> None:
 def test_flatten_joins_keys() -> None:
     nested: dict[str, Any] = {"a": {"b": 1, "c": {"d": [1, 2]}}, "e": None}
     assert flatten(nested) == {"a.b": "1", "a.c.d": "[1, 2]", "e": "None"}
+
+
+def test_the_command_alone_knows_what_its_launchers_ask_for() -> None:
+    """Hydra resolves a launcher's settings before any job has imported anything."""
+    code = "import csam_lightning.train, omegaconf; print(omegaconf.OmegaConf.create({'n': '${usable_cores:}'}).n)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == usable_cores()
