@@ -1,7 +1,6 @@
 """A five-fold cell by the product's command, against the same cell in the usual way; both as a user starts them."""
 
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -81,8 +80,6 @@ class CellBench:
         """Make the data set where it is not there yet, decode it, and write down the folds for the usual way."""
         self._task = task
         self._cache = cache.absolute()
-        self._environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
-        self._environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
         with initialize_config_module("csam_lightning.conf", version_base="1.3"):
             composed = compose("train", overrides=[*task.overrides, f"cache_dir={self._cache}"])
         config = typed(composed, TrainConfig)
@@ -102,7 +99,7 @@ class CellBench:
         folder = Path(tempfile.mkdtemp())
         try:
             (folder / "folds.json").write_text(self._folds)
-            return observe(command, folder=folder, environment=self._environment)
+            return observe(command, folder=folder)
         finally:
             shutil.rmtree(folder)
 

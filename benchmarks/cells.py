@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import shlex
 import sys
 import tempfile
@@ -61,9 +60,7 @@ def main(options: argparse.Namespace) -> None:
 def _sweep(folder: Path, cells: int) -> Taken:
     data = ["data=folder", "data.root=scans", "cache_dir=cache"]
     command = ["-m", "csam_lightning.train", "-m", *data, *SMALL, f"seed=range({cells})"]
-    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
-    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    return observe([sys.executable, *command], folder=folder, environment=environment)
+    return observe([sys.executable, *command], folder=folder)
 
 
 def _epochs(folder: Path) -> float:

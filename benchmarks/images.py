@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import shlex
 import shutil
 import sys
@@ -78,11 +77,9 @@ def write_data_set(root: Path, images: int) -> None:
 def _measure(folder: Path, images: int) -> list[list[str | float]]:
     root = folder / "scans"
     write_data_set(root, images)
-    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
-    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
 
     def run(*command: str) -> Taken:
-        return observe([sys.executable, *command], folder=folder, environment=environment)
+        return observe([sys.executable, *command], folder=folder)
 
     def row(step: str, seconds: float, of: int, memory: int) -> list[str | float]:
         return [str(images), step, seconds, 1e6 * seconds / of, memory / 1e6]

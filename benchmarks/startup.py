@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import shlex
 import statistics
 import subprocess
@@ -12,6 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.observer import environment
 from benchmarks.results import CACHE, machine, publish
 from csam_lightning.progress import track
 from csam_lightning.reporting.tables import Table
@@ -72,8 +72,7 @@ def _first_step(command: Sequence[str]) -> float:
     """Return the seconds until the first epoch of a new cell began, by the clock that its history keeps."""
     with tempfile.TemporaryDirectory() as folder:
         began = time.time()
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-        subprocess.run(command, check=True, capture_output=True, cwd=folder, env=environment)  # noqa: S603
+        subprocess.run(command, check=True, capture_output=True, cwd=folder, env=environment())  # noqa: S603
         [history] = Path(folder).glob("outputs/cells/*/fold_0/history.json")
         first = json.loads(history.read_text())[0]
         return float(first["ended"] - first["seconds"] - began)

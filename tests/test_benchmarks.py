@@ -40,7 +40,7 @@ def test_tables_hold_medians_and_shares() -> None:
 def test_a_command_is_measured_with_all_that_it_starts(tmp_path: Path) -> None:
     work = "import time; x = bytearray(10**8); sum(range(4 * 10**7)); time.sleep(2)"  # memory is looked at each second
     code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {work!r}])"
-    taken = observe([sys.executable, "-c", code], folder=tmp_path, environment={})
+    taken = observe([sys.executable, "-c", code], folder=tmp_path)
     assert taken.wall > 2
     assert taken.cpu > 0.1
     assert taken.memory > 10**8
@@ -48,7 +48,7 @@ def test_a_command_is_measured_with_all_that_it_starts(tmp_path: Path) -> None:
 
 def test_a_command_that_fails_is_told(tmp_path: Path) -> None:
     with pytest.raises(CommandFailedError, match=r"(?s)failed:.*no such luck"):
-        observe([sys.executable, "-c", "raise SystemExit('no such luck')"], folder=tmp_path, environment={})
+        observe([sys.executable, "-c", "raise SystemExit('no such luck')"], folder=tmp_path)
 
 
 def test_results_are_kept_with_the_machine(

@@ -57,15 +57,15 @@ class AugmentedBatches:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield batches: uint8 of shape (batch, 1, side, side), int64 of shape (batch,)."""
-        degrees, factors = (
-            self._moved(drawn) for drawn in self._plan.draw(len(self._images), epoch=self.sampler.epoch)
-        )
+        anew = self._plan.when == "epoch"
+        drawn = self._plan.draw(len(self._images), epoch=self.sampler.epoch) if anew else ()
+        changes = [self._moved(values) for values in drawn]
         pixels_per_batch = self._batch_size * self._images[0].numel()
         block = self._batch_size * max(1, BLOCK_PIXELS // pixels_per_batch)
         for chosen in torch.split(self._moved(self.sampler.positions()), block):
             images = self._images[chosen]
-            if self._plan.when == "epoch":
-                images = rotate_and_contrast(images, degrees[chosen], factors[chosen])
+            if anew:
+                images = rotate_and_contrast(images, *(values[chosen] for values in changes))
             batches = (torch.split(tensor, self._batch_size) for tensor in (images, self._codes[chosen]))
             yield from zip(*batches, strict=True)
 
