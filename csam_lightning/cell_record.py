@@ -10,36 +10,48 @@ from csam_lightning.evaluation.result import CellResult, fold_result
 from csam_lightning.tracking.record import CellRecord, DatasetRecord, FoldRecord
 
 
-def cell_record(cell: Cell, params: Mapping[str, str], code: Mapping[str, str]) -> CellRecord:
-    """Return the record of ``cell`` with all that the files of its folds say by now.
+class Recorder:
+    """Makes records of a cell; each finished fold is read, scored and drawn once.
 
     Args:
-        cell: The cell; its finished folds are in the record, and those that this run asks for.
+        cell: The cell.
         params: The flattened configuration.
         code: Tags that name the state of the code; asked once a run, since git is slow to answer.
     """
-    tags = {"cell.id": cell.id, "data.fingerprint": cell.fingerprint, **code}
-    wanted = {fold.number for fold in (*cell.finished_folds, *cell.chosen_folds)}
-    return CellRecord(
-        cell.name, params, tags, _dataset(cell), [_fold_record(cell, number) for number in sorted(wanted)]
-    )
 
+    def __init__(self, cell: Cell, params: Mapping[str, str], code: Mapping[str, str]) -> None:
+        """Note what stays the same in all records of the cell."""
+        self._cell = cell
+        self._params = params
+        self._tags = {"cell.id": cell.id, "data.fingerprint": cell.fingerprint, **code}
+        self._dataset = _dataset(cell)
+        self._finished: dict[int, FoldRecord] = {}
 
-def finished_record(record: CellRecord, result: CellResult, artifacts: Mapping[Path, str]) -> CellRecord:
-    """Return ``record`` closed with the results of all its finished folds."""
-    finished = [fold for fold in record.folds if fold.finished]
-    return replace(record, folds=finished, metrics=_cell_metrics(result), artifacts=artifacts, finished=True)
+    def record(self) -> CellRecord:
+        """Return what the files of the finished folds, and of those that this run asks for, say by now."""
+        cell = self._cell
+        wanted = {fold.number for fold in (*cell.finished_folds, *cell.chosen_folds)}
+        folds = [self._fold_record(number) for number in sorted(wanted)]
+        return CellRecord(cell.name, self._params, self._tags, self._dataset, folds)
 
+    def finished_record(self, result: CellResult, artifacts: Mapping[Path, str]) -> CellRecord:
+        """Return the record closed with the results of all its finished folds."""
+        record = self.record()
+        finished = [fold for fold in record.folds if fold.finished]
+        return replace(record, folds=finished, metrics=_cell_metrics(result), artifacts=artifacts, finished=True)
 
-def _fold_record(cell: Cell, number: int) -> FoldRecord:
-    files = cell.fold_folder(number)
-    record = FoldRecord(number, files.read_history())
-    if not files.finished:
-        return record
-    result = fold_result(cell, number)
-    metrics = {_metric_name(name): value for name, value in result.metrics.items()}
-    artifacts = {files.model: "checkpoints", **dict.fromkeys(fold_figures(cell, result), "figures")}
-    return replace(record, metrics=metrics, artifacts=artifacts, finished=True)
+    def _fold_record(self, number: int) -> FoldRecord:
+        if number in self._finished:
+            return self._finished[number]
+        files = self._cell.fold_folder(number)
+        record = FoldRecord(number, files.read_history())
+        if not files.finished:
+            return record
+        result = fold_result(self._cell, number)
+        metrics = {_metric_name(name): value for name, value in result.metrics.items()}
+        artifacts = {files.model: "checkpoints", **dict.fromkeys(fold_figures(self._cell, result), "figures")}
+        self._finished[number] = replace(record, metrics=metrics, artifacts=artifacts, finished=True)
+        return self._finished[number]
 
 
 def _metric_name(name: str) -> str:

@@ -3,16 +3,15 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from csam_lightning.cell_record import cell_record, finished_record
+from csam_lightning.cell_record import Recorder
 from csam_lightning.display import fold_progress
 from csam_lightning.evaluation.cell import Cell
 from csam_lightning.evaluation.cross_validation import cross_validate
-from csam_lightning.evaluation.output import write_results
+from csam_lightning.evaluation.output import copy_results, write_results
 from csam_lightning.evaluation.result import CellResult, RunIds, sum_up
 from csam_lightning.locks import cell_locked, set_aside
 from csam_lightning.tracking.environment import code_tags, describe_environment
 from csam_lightning.tracking.publisher import Publisher
-from csam_lightning.tracking.record import CellRecord
 from csam_lightning.training.events import Event
 
 
@@ -35,27 +34,23 @@ def run_cell(
         InputError: A fold found something that is the user's to mend.
         FoldsFailedError: A fold failed.
     """
-    code = code_tags()
-
-    def record() -> CellRecord:
-        return cell_record(cell, params, code)
-
+    recorder = Recorder(cell, params, code_tags())
     with cell_locked(cell.folder):
         if cell.config.force:
             set_aside(cell.folder)
         publisher = publish_with()
         publisher.reopen()
-        publisher.publish(record())
+        publisher.publish(recorder.record())
         try:
-            _train(cell, publisher, record)
+            _train(cell, publisher, recorder)
         except BaseException as error:
             publisher.end("FAILED" if isinstance(error, Exception) else "KILLED")
             raise
-        publisher.publish(record())
-        return _finish(cell, publisher, folder, record, config_text)
+        publisher.publish(recorder.record())
+        return _finish(cell, publisher, folder, recorder, config_text)
 
 
-def _train(cell: Cell, publisher: Publisher, record: Callable[[], CellRecord]) -> None:
+def _train(cell: Cell, publisher: Publisher, recorder: Recorder) -> None:
     epochs = cell.config.trainer.max_epochs
     done = {fold.number: len(cell.fold_folder(fold.number).read_history()) for fold in cell.chosen_folds}
     with fold_progress(cell.name, epochs=epochs, done=done) as show:
@@ -63,19 +58,20 @@ def _train(cell: Cell, publisher: Publisher, record: Callable[[], CellRecord]) -
         def watch(event: Event | None) -> None:
             show(event)
             if event is not None:
-                publisher.publish(record(), patient=False)
+                publisher.publish(recorder.record(), patient=False)
 
         cross_validate(cell, watch)
 
 
-def _finish(
-    cell: Cell, publisher: Publisher, folder: Path, record: Callable[[], CellRecord], config_text: str
-) -> CellResult:
+def _finish(cell: Cell, publisher: Publisher, folder: Path, recorder: Recorder, config_text: str) -> CellResult:
     texts = {"config.yaml": config_text, "environment.txt": describe_environment()}
     runs = RunIds(publisher.run_id, publisher.fold_run_ids)
     whole = sum_up(cell, cell.finished_folds)
     kept = write_results(cell, whole, (cell.folder / "results").absolute(), texts=texts, runs=runs)
-    publisher.publish(finished_record(record(), whole, kept))
+    publisher.publish(recorder.finished_record(whole, kept))
+    if len(whole.folds) == len(cell.chosen_folds):
+        copy_results(kept, folder)
+        return whole
     result = sum_up(cell, cell.chosen_folds)
     write_results(cell, result, folder, texts=texts, runs=runs)
     return result

@@ -54,7 +54,7 @@ def run(
             "'SETTING=\"VALUE\"'"
         )
     except (HydraException, OmegaConfBaseException) as error:
-        _leave(f"configuration: {_one_line(error)}; {_mend(str(error), config_name)}")
+        _leave(f"configuration: {one_line(error)}; {_mend(str(error), config_name)}")
     except RunFailedError as error:
         _leave(str(error), FAILED)
     except BrokenPipeError:  # the reader, for example head, has enough
@@ -105,7 +105,8 @@ def _paths(values: Any, prefix: str = "") -> set[str]:
     }
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """Return what an error and its causes say, on one line and without what only Hydra's makers want to know."""
     causes = [error]
     while causes[-1].__cause__ is not None:
         causes.append(causes[-1].__cause__)

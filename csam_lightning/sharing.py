@@ -5,6 +5,7 @@ from dataclasses import replace
 from omegaconf import DictConfig
 
 from csam_lightning.config import Arch, TrainConfig
+from csam_lightning.errors import InputError
 from csam_lightning.processes import usable_cores, usable_memory
 
 FOLD_BYTES = {
@@ -35,6 +36,16 @@ def with_share_of_machine(config: TrainConfig, launcher: DictConfig) -> TrainCon
     memory = usable_memory() * SHARE_FOR_FOLDS * min(1, cores / usable_cores())
     processes = max(1, int(min(cores // config.trainer.cores_per_fold, memory // fold_memory(config))))
     return replace(config, trainer=replace(config.trainer, processes=processes))
+
+
+def check_launcher(launcher: DictConfig) -> None:
+    """Check what Hydra's launcher itself would fail at late.
+
+    Raises:
+        InputError: Joblib's launcher is to run no cell at a time.
+    """
+    if launcher.get("n_jobs") == 0:
+        raise InputError("no cell would run", where="hydra.launcher.n_jobs", mend="give 2, 3, … or -1, one per core")
 
 
 def fold_memory(config: TrainConfig) -> float:

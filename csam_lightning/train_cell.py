@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from csam_lightning.cell_run import run_cell
+from csam_lightning.cli import one_line
 from csam_lightning.display import print_result
 from csam_lightning.errors import InputError, RunFailedError
 from csam_lightning.evaluation.cell import Cell, prepare_cell
@@ -92,8 +93,8 @@ def _train_in_sweep(composed: DictConfig, folder: Path, sweep: SweepFolder, numb
         uri, experiment = composed.tracking.uri, composed.tracking.experiment
         _run(composed, cell, folder, sweep=SweepRun(sweep.read_grid(), uri=uri, experiment=experiment))
     except (InputError, OmegaConfBaseException, RunFailedError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        log.error("%s", error)  # noqa: TRY400 - a known failure: its line says it all
+        reason = one_line(error)
+        log.error("%s", reason)  # noqa: TRY400 - a known failure: its line says it all
     except Exception as error:
         if _queued_again(error):
             sys.exit("preempted: Slurm has queued this job again")

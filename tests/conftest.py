@@ -69,18 +69,24 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def command(tmp_path: Path, empty_store: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run ``python -m csam_lightning.<name>`` as a user would, in a working folder that holds an MLflow store alone.
-
-    See :mod:`tests.warm` for what is not quite as a user would.
-    """
+def work_folder(tmp_path: Path, empty_store: Path) -> Path:
+    """A working folder that holds an MLflow store alone."""
     folder = tmp_path / "work"
     folder.mkdir()
     shutil.copy(empty_store, folder)
+    return folder
+
+
+@pytest.fixture
+def command(work_folder: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run ``python -m csam_lightning.<name>`` as a user would, in the working folder.
+
+    See :mod:`tests.warm` for what is not quite as a user would.
+    """
     context = warm.warm_context()
 
     def run(name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return warm.run(context, name, arguments, folder, {"MLFLOW_TRACKING_URI": "", **environment})
+        return warm.run(context, name, arguments, work_folder, {"MLFLOW_TRACKING_URI": "", **environment})
 
     return run
 

@@ -1,6 +1,7 @@
 """The files that a cell's results become: tables, figures, ``result.json``."""
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -51,6 +52,13 @@ def write_results(
     examples = _write_examples(cell, example_rows(scans), folder / "examples")
     files = dict.fromkeys([folder / name for name in contents], "")
     return {**files, **dict.fromkeys(figures, "figures"), **dict.fromkeys(examples, "examples")}
+
+
+def copy_results(files: Mapping[Path, str], folder: Path) -> None:
+    """Copy ``files``, as :func:`write_results` returned them, to ``folder``."""
+    for file, below in files.items():
+        with written_atomically(folder / below / file.name) as temporary:
+            shutil.copyfile(file, temporary)
 
 
 def fold_figures(cell: Cell, fold: FoldResult) -> list[Path]:

@@ -37,7 +37,7 @@ def draw_curves(histories: Sequence[Mapping[str, Mapping[int, float]]], *, title
         axis.set_xlabel("epoch")
         last = max(epoch for history in histories for epoch in history[f"val/{name}"])
         axis.set_xlim(0.5, last + 0.5)
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axis.set_ylim(bottom=0)
     axes[0].set_ylabel("cross-entropy / nat")
     axes[1].set_ylabel("accuracy")

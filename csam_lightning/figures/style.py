@@ -78,10 +78,10 @@ def class_styles(classes: Sequence[str]) -> dict[str, ClassStyle]:
     }
 
 
-def shown(text: str) -> str:
-    """Return text from the store fit for a figure: printable, on one line, not too long."""
+def shown(text: str, longest: int = LONGEST) -> str:
+    """Return text from the store fit for a figure: printable, on one line, of at most ``longest`` characters."""
     line = re.sub(r"\s+", " ", "".join(sign if sign.isprintable() or sign.isspace() else "?" for sign in text))
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
 def save_png(figure: "Figure", path: Path) -> None:

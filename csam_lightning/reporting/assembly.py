@@ -83,19 +83,19 @@ def _classes(store: "StoreReader", cell: ReportCell, scans: "pd.DataFrame | None
 
 def _facts(store: "StoreReader", selection: Selection) -> list[str]:
     cells = selection.cells
-    sets = sorted({cell.fingerprint[:12] for cell in cells})
+    sets = {cell.fingerprint: cell for cell in cells}.values()
     commits = sorted({cell.run.tags.get("git.commit", "unknown")[:12] for cell in cells})
     undone = f", {len(selection.unfinished)} more without results" if selection.unfinished else ""
     return [
         f"Read: {selection.title}, from MLflow store {without_password(store.uri)}",
         f"{len(cells)} finished cells, {fold_count(cells)}{undone}",
-        f"Data: {_data(cells)}; fingerprint {', '.join(sets)}",
+        *(f"Data: {_data(cell)}; fingerprint {cell.fingerprint[:12]}" for cell in sets),
         f"Code: commit {', '.join(commits)}",
     ]
 
 
-def _data(cells: Sequence[ReportCell]) -> str:
-    profile = cells[0].run.profile
+def _data(cell: ReportCell) -> str:
+    profile = cell.run.profile
     counts = ", ".join(
         f"{profile[name]} {name}" for name in ("training scans", "test scans", "packages") if name in profile
     )

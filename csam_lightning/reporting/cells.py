@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isfinite
 from typing import TYPE_CHECKING
@@ -50,6 +50,7 @@ class ReportCell:
 
     Attributes:
         run: Its run.
+        name: Its name.
         folds: The runs of its finished folds, by number.
         data_size: Images; where all scans were taken, the number of training scans.
         image_size: Pixels of a side.
@@ -59,6 +60,7 @@ class ReportCell:
     """
 
     run: StoredRun
+    name: str
     folds: tuple[StoredRun, ...]
     data_size: int
     image_size: int
@@ -70,11 +72,6 @@ class ReportCell:
     def id(self) -> str:
         """The cell's id."""
         return self.run.tags["cell.id"]
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return self.run.name
 
     @property
     def fingerprint(self) -> str:
@@ -150,6 +147,7 @@ def read_cell(run: StoredRun, folds: Iterable[StoredRun]) -> ReportCell | Unfini
     try:
         return ReportCell(
             run=run,
+            name=run.name,
             folds=tuple(sorted(whole, key=lambda fold: int(fold.tags["fold"]))),
             data_size=int(run.params[FACTORS["data_size"]]),
             image_size=int(run.params[FACTORS["image_size"]]),
@@ -159,6 +157,23 @@ def read_cell(run: StoredRun, folds: Iterable[StoredRun]) -> ReportCell | Unfini
         )
     except (KeyError, TypeError, ValueError):
         return unfinished("its settings are not all in the store, or are no numbers")
+
+
+def named_apart(cells: Iterable[ReportCell]) -> list[ReportCell]:
+    """Return the cells, those that share a name told apart by the settings in which they differ."""
+    namesakes: dict[str, list[ReportCell]] = defaultdict(list)
+    for cell in cells:
+        namesakes[cell.name].append(cell)
+    return [_named_apart(cell, among) for among in namesakes.values() for cell in among]
+
+
+def _named_apart(cell: ReportCell, among: Sequence[ReportCell]) -> ReportCell:
+    differing = [
+        f"{setting.rpartition('.')[2]}={value[:12]}"
+        for setting, value in sorted(cell.settings.items())
+        if any(other.settings.get(setting) != value for other in among)
+    ]
+    return replace(cell, name=" · ".join([cell.name, *([" ".join(differing)] if differing else [])]))
 
 
 def _has_numbers(run: StoredRun, metrics: Iterable[str]) -> bool:

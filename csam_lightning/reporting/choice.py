@@ -118,20 +118,26 @@ def choose_ours(cells: Sequence[ReportCell]) -> Choice:
     if not near:
         return Choice(OUR_RULE, best, f"{score}: its interval overlaps no other ({len(cells) - 1} other cells).")
     cheapest = min([best, *near], key=lambda cell: cell.seconds)
-    if len(near) == len(cells) - 1 > 1:
+    if len(cells) == 2:  # noqa: PLR2004 - the best, and one more
+        others = "the other cell is not separated from"
+    elif len(near) == len(cells) - 1:
         others = f"none of the other {len(near)} cells is separated from"
     else:
         others = (
             f"{len(near)} of the other {len(cells) - 1} cells {'is' if len(near) == 1 else 'are'} not separated from"
         )
     if cheapest is best:
-        return Choice(OUR_RULE, best, f"{score}; {others} it, and it took the fewest seconds ({best.seconds:.0f} s).")
+        return Choice(OUR_RULE, best, f"{score}; {others} it, and it took the fewest seconds ({_seconds(best)}).")
     reason = (
         f"The best is {best.name} with {score}, but {others} it. Of these, {cheapest.name} took the fewest seconds "
-        f"({cheapest.seconds:.0f} s against {best.seconds:.0f} s); its macro F1 is "
+        f"({_seconds(cheapest)} against {_seconds(best)}); its macro F1 is "
         f"{cheapest.f1:.3f}{_bounds(*interval(cheapest))}."
     )
     return Choice(OUR_RULE, cheapest, reason)
+
+
+def _seconds(cell: ReportCell) -> str:
+    return f"{cell.seconds:.0f} s" if cell.seconds >= 100 else f"{cell.seconds:.1f} s"  # noqa: PLR2004 - three digits
 
 
 def _bounds(low: float, high: float) -> str:

@@ -159,7 +159,7 @@ def draw_ranking(cells: Sequence[ReportCell], chosen: Chosen) -> Figure:
     for line, label in zip(axis.lines, ("95 % interval", "a fold", "mean"), strict=False):
         line.set_label(label)
     _legend(figure, [axis])
-    axis.set_yticks(places, [shown(cell.name) for cell in drawn])
+    axis.set_yticks(places, [shown(cell.name, 72) for cell in drawn])
     axis.set_ylim(0.3, len(drawn) + 0.7)
     lowest = min(min(cell.values("val_f1").min(), interval(cell)[0]) for cell in drawn)
     axis.set_xlim(max(0, floor(lowest * 10) / 10) if isfinite(lowest) else 0, 1.01)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from csam_lightning.errors import InputError
-from csam_lightning.reporting.cells import ReportCell, Unfinished, read_cell
+from csam_lightning.reporting.cells import ReportCell, Unfinished, named_apart, read_cell
 from csam_lightning.tracking.reading import StoredRun, StoreReader
 
 SHOWN_NAMES = 10
@@ -44,6 +44,9 @@ class _Runs:
     def below(self, sweep: StoredRun) -> list[StoredRun]:
         return [cell for cell in self.cells if cell.parent == sweep.id]
 
+    def finished_below(self, sweep: StoredRun) -> bool:
+        return any(cell.status == "FINISHED" for cell in self.below(sweep))
+
 
 def select(store: StoreReader, experiment: str, names: Sequence[str] | None) -> Selection:
     """Return the cells that ``names`` stand for.
@@ -55,7 +58,8 @@ def select(store: StoreReader, experiment: str, names: Sequence[str] | None) -> 
     Args:
         store: The store.
         experiment: Where sweeps and cells are looked for.
-        names: What to report; None stands for the latest sweep or, where there is none, all cells of the experiment.
+        names: What to report; None stands for the latest sweep that has a finished cell; where there is no sweep, for
+            all cells of the experiment.
 
     Raises:
         InputError: A name stands for nothing, there is no finished cell, or the store does not answer.
@@ -99,7 +103,7 @@ def _read(store: StoreReader, experiment: str) -> _Runs:
 def _latest(runs: _Runs) -> _Found:
     if not runs.sweeps:
         return _Found("experiment", runs.experiment, runs.cells, runs)
-    latest = runs.sweeps[0]
+    latest = next(filter(runs.finished_below, runs.sweeps), runs.sweeps[0])
     return _Found("sweep", latest.name, runs.below(latest), runs, latest)
 
 
@@ -152,7 +156,7 @@ def _sorted_out(
             undone[cell.id] = replace(cell, reason=undone[cell.id].reason) if cell.id in undone else cell
         elif cell.id not in done or _rank(cell) > _rank(done[cell.id]):
             done[cell.id] = cell
-    ranked = sorted(done.values(), key=lambda cell: -cell.f1)
+    ranked = sorted(named_apart(done.values()), key=lambda cell: -cell.f1)
     return ranked, [cell for key, cell in undone.items() if key not in done]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 
-from csam_lightning.figures.style import save, styled
+from csam_lightning.figures.style import PAGE, save, styled
 from csam_lightning.files import written_atomically
 from csam_lightning.reporting.choice import Choice
 from csam_lightning.reporting.document import Document, Item
@@ -25,10 +25,15 @@ body {{ font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; max-width: 60rem; 
   overflow-wrap: anywhere; }}
 h1 {{ font-size: 1.7rem; }}
 h2 {{ font-size: 1.2rem; margin-top: 2.5rem; border-top: 1px solid #ccc; padding-top: 1rem; }}
-img {{ width: 100%; min-width: 42rem; height: auto; }} figure {{ margin: 0; }}
+img {{ height: auto; }} figure {{ margin: 0; }}
 .missing {{ color: #555; font-style: italic; }}
 .choice {{ border-left: 4px solid #0072B2; padding: .2rem 1rem; margin: 1rem 0; background: #f5f8fb; }}
-.rule {{ color: #555; font-size: .9rem; }} .scroll {{ overflow-x: auto; }}
+.rule {{ color: #555; font-size: .9rem; }}
+.scroll {{ overflow-x: auto; background-repeat: no-repeat;
+  background-size: 2rem 100%, 2rem 100%, .6rem 100%, .6rem 100%; background-position: left, right, left, right;
+  background-attachment: local, local, scroll, scroll;
+  background-image: linear-gradient(to right, #fff, #fff0), linear-gradient(to left, #fff, #fff0),
+    linear-gradient(to right, #0004, #0000), linear-gradient(to left, #0004, #0000); }}
 table {{ border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; margin: .5rem 0; }}
 th, td {{ padding: .2rem .6rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }}
 th.text, td.text {{ text-align: left; }} td.long {{ white-space: normal; min-width: 20rem; }}
@@ -36,6 +41,8 @@ th.text, td.text {{ text-align: left; }} td.long {{ white-space: normal; min-wid
 </head>
 <body>
 """
+WIDTH = 42
+"""Width in rem below which a figure as wide as a page is not shrunk but scrolled."""
 LONG = 40
 """Characters of a table's entry above which its lines are broken."""
 INLINE = 12
@@ -115,7 +122,9 @@ def _html(document: Document, pictures: Mapping[str, bytes]) -> Iterable[str]:
             continue
         picture = base64.b64encode(pictures[item.id]).decode()
         source = f"data:image/svg+xml;base64,{picture}"
-        yield f'<figure><div class="scroll"><img alt="{escape(item.title)}" src="{source}"></div>\n'
+        share = min(1, item.figure.get_figwidth() / PAGE)
+        size = f"width: {share:.0%}; min-width: {WIDTH * share:.1f}rem"
+        yield f'<figure><div class="scroll"><img alt="{escape(item.title)}" style="{size}" src="{source}"></div>\n'
         yield f"<figcaption>{escape(item.text)}</figcaption></figure>\n"
         for table in item.tables:
             shut = "" if len(table.rows) <= INLINE else f" ({len(table.rows)} rows)"

@@ -17,16 +17,32 @@ begun: "list[Sweep]" = []
 """The sweep of this process, if it launches one."""
 
 
+class SweepRefusedError(BaseException):
+    """A sweep that cannot begin. Hydra goes on where a callback raises an ``Exception``, so this is none.
+
+    Args:
+        reason: What ends the command.
+    """
+
+    def __init__(self, reason: Exception) -> None:
+        """Keep the reason."""
+        super().__init__(str(reason))
+        self.reason = reason
+
+
 @contextmanager
 def sweep_closed() -> Iterator[None]:
     """Close the sweep that the block has begun, if any, however the block ends.
 
     Raises:
+        Exception: The reason why the sweep could not begin.
         RunFailedError: A cell, or the launcher, failed.
         KeyboardInterrupt: A launcher made another exception of being asked to end.
     """
     try:
         yield
+    except SweepRefusedError as refused:
+        raise refused.reason from None
     except (KeyboardInterrupt, InputError, HydraException, OmegaConfBaseException):
         for sweep in begun:
             sweep.close(over=False)
@@ -40,9 +56,9 @@ def sweep_closed() -> Iterator[None]:
     except Exception as error:
         if not begun:
             raise
-        begun.pop().close(over=True)
-        told = next(iter(str(error).splitlines()), "")
-        raise RunFailedError(f"the sweep's launcher failed ({type(error).__name__}: {told})") from error
+        told = f"the sweep's launcher failed ({type(error).__name__}: {next(iter(str(error).splitlines()), '')})"
+        begun.pop().close(over=True, lost=f"ended without a result: {told}")
+        raise RunFailedError(told) from error
     for sweep in begun:
         summary = sweep.close(over=True)
         if summary.failed:

@@ -14,6 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from csam_lightning.cli import one_line
 from csam_lightning.config import TrainConfig
 from csam_lightning.data.scans import fingerprint
 from csam_lightning.data.selection import check_classes
@@ -78,12 +79,14 @@ class SweepPlan:
 
 
 def work(key: CellKey) -> float:
-    """Return how much training a cell has left, in images of 100×100 px, counting a step's fixed time as images.
+    """Return how much training a cell has left by now, in images of 100×100 px, counting a step's fixed time as images.
 
     A convolution's cost grows with the number of pixels; see ``STEP_IN_IMAGES`` for the rest.
     """
     data, folds = key.config.data, key.config.data.num_folds
-    images = key.size * (folds - 1) / folds * key.config.trainer.max_epochs * len(key.unfinished_numbers)
+    done = [0 if key.config.force else len(key.fold_folder(fold).read_history()) for fold in key.unfinished_numbers]
+    epochs = key.config.trainer.max_epochs * len(done) - sum(done)
+    images = key.size * (folds - 1) / folds * epochs
     return images * ((data.image_size / 100) ** 2 + STEP_IN_IMAGES / data.batch_size)
 
 
@@ -107,7 +110,7 @@ def plan_sweep(config: DictConfig, settings: Callable[[DictConfig], TrainConfig]
         try:
             key = _key(settings(_composed(config, loader, overrides)), known)
         except (InputError, OmegaConfBaseException) as error:
-            planned.append(PlannedJob(number, label, None, str(error)))
+            planned.append(PlannedJob(number, label, None, one_line(error)))
         else:
             planned.append(PlannedJob(number, label, key))
     return SweepPlan(tuple(planned))

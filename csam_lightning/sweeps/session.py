@@ -4,17 +4,21 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from csam_lightning.cli import typed
 from csam_lightning.config import TrainConfig, check_values
+from csam_lightning.errors import InputError
 from csam_lightning.locks import sweep_locked_if_free
-from csam_lightning.sweeps.closing import begun
+from csam_lightning.sharing import check_launcher
+from csam_lightning.sweeps.closing import SweepRefusedError, begun
 from csam_lightning.sweeps.folder import SweepFolder
 from csam_lightning.sweeps.plan import SweepPlan, plan_sweep
 from csam_lightning.sweeps.ray import prepare_ray
-from csam_lightning.sweeps.summary import Summary, print_summary, sum_up_sweep, write_summary
+from csam_lightning.sweeps.summary import LOST, Summary, grouped, print_summary, sum_up_sweep, write_summary
 from csam_lightning.sweeps.watch import progress_told
 from csam_lightning.tracking.settling import settle
 from csam_lightning.tracking.store import store_uri, without_password
@@ -29,9 +33,20 @@ class Sweep:
     """
 
     def __init__(self, config: DictConfig) -> None:
-        """Plan it, say what it is going to do, and show it in MLflow as running."""
+        """Plan it, say what it is going to do, and show it in MLflow as running.
+
+        Raises:
+            InputError: No job's settings and data are sound, or the store's address is none.
+        """
+        store_uri(config.tracking.uri)
         self.folder = SweepFolder(Path(config.hydra.sweep.dir).absolute())
         self.plan = plan_sweep(config, job_settings)
+        if not self.plan.cells:
+            raise InputError(
+                f"none of the sweep's {len(self.plan.jobs)} jobs can run",
+                where="configuration",
+                mend=f"the first, {self.plan.jobs[0].label}, says: {self.plan.jobs[0].reason}",
+            )
         output = Path(config.output_dir).expanduser()
         self.run = SweepRun(
             output / "grids" / self.plan.id, uri=config.tracking.uri, experiment=config.tracking.experiment
@@ -47,18 +62,20 @@ class Sweep:
         self._telling = ExitStack()
         self._telling.enter_context(progress_told(self.plan, self.folder))
 
-    def close(self, *, over: bool) -> Summary:
+    def close(self, *, over: bool, lost: str = LOST) -> Summary:
         """Sum up and tell what came out; end the sweep's run.
 
         Args:
             over: Whether Hydra came to the end of the jobs.
+            lost: Why the jobs that have said nothing by then have failed.
         """
         with self._open:
             self._telling.close()
-            summary = sum_up_sweep(self.plan, self.folder, over=over)
+            summary = sum_up_sweep(self.plan, self.folder, over=over, lost=lost)
             print_summary(summary)
             files = write_summary(summary, self.folder.path)
-            print(f"summary  {self.folder.path / 'summary.csv'}")  # noqa: T201
+            for file in files:
+                print(f"{'figure ' if file.suffix == '.png' else 'summary'}  {file}")  # noqa: T201
             status = "FAILED" if summary.failed else "FINISHED" if over else "KILLED"
             counts = {"cells/done": len(summary.done), "cells/failed": len(summary.failed)}
             if self._leads:
@@ -70,9 +87,17 @@ class BeginSweep(Callback):
     """Hydra's hook before a multirun; for the end see :func:`csam_lightning.sweeps.closing.sweep_closed`."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Begin the sweep."""
-        prepare_ray(config.hydra.launcher)
-        begun.append(Sweep(config))
+        """Begin the sweep.
+
+        Raises:
+            SweepRefusedError: Something is wrong that no cell of the sweep could do without.
+        """
+        try:
+            check_launcher(config.hydra.launcher)
+            prepare_ray(config.hydra.launcher)
+            begun.append(Sweep(config))
+        except (InputError, HydraException, OmegaConfBaseException, OSError) as error:
+            raise SweepRefusedError(error) from error
 
 
 def job_settings(composed: DictConfig) -> TrainConfig:
@@ -96,7 +121,8 @@ def told(plan: SweepPlan) -> str:
     if len(plan.jobs) - len(bad) > len(plan.cells):
         lines.append(f"{len(plan.jobs) - len(bad)} jobs ask for them; a cell that is asked for again is trained once")
     if bad:
-        lines += ["These will fail, the others go on:", *(f"  {job.label}: {job.reason}" for job in bad)]
+        failures = grouped((job.label, job.reason or "") for job in bad)
+        lines += ["These will fail, the others go on:", *(f"  {failure}" for failure in failures)]
     return "\n".join(lines)
 
 

@@ -2,7 +2,8 @@
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from rich.table import Table
 
 from csam_lightning.display import wide_console
 from csam_lightning.files import written_atomically
-from csam_lightning.sweeps.folder import SweepFolder
+from csam_lightning.sweeps.folder import JobOutcome, SweepFolder
 from csam_lightning.sweeps.plan import SweepPlan
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ COLUMNS = {
     "delta_loss": "Δ loss",
 }
 LOST = "ended without a result: its process was killed, or the sweep was interrupted"
+MANY = 4
 DRAWN = 40
 """Cells in the figure, at most: the best ones; more would not be legible."""
 
@@ -37,7 +39,7 @@ class Ranked:
     """A cell that is done.
 
     Attributes:
-        name: The cell's name.
+        name: The cell's name; where another cell has it too, with the overrides that set this one apart.
         result: Its ``result.json``.
     """
 
@@ -80,17 +82,19 @@ class Summary:
     left: int
 
 
-def sum_up_sweep(plan: SweepPlan, folder: SweepFolder, *, over: bool) -> Summary:
+def sum_up_sweep(plan: SweepPlan, folder: SweepFolder, *, over: bool, lost: str = LOST) -> Summary:
     """Read how the jobs of a sweep ended.
 
     Args:
         plan: The sweep.
         folder: Its folder.
         over: Whether Hydra has run all jobs; one that has said nothing by then has failed.
+        lost: Why it has.
     """
     outcomes = folder.read()
     done = {outcome.cell_id: outcome for outcome in outcomes.values() if outcome.reason is None}
-    ranked = [Ranked(outcome.name, _result(Path(outcome.folder))) for outcome in done.values()]
+    names = _named_apart(plan, list(done.values()))
+    ranked = [Ranked(name, _result(Path(outcome.folder))) for name, outcome in zip(names, done.values(), strict=True)]
     failed = [
         Failed(job.label, outcomes[job.number].reason or "", outcomes[job.number].cell_id)
         for job in plan.jobs
@@ -98,8 +102,19 @@ def sum_up_sweep(plan: SweepPlan, folder: SweepFolder, *, over: bool) -> Summary
     ]
     silent = [job for job in plan.jobs if job.number not in outcomes]
     if over:
-        failed += [Failed(job.label, LOST) for job in silent]
+        failed += [Failed(job.label, lost) for job in silent]
     return Summary(sorted(ranked, key=lambda cell: -cell.f1), failed, 0 if over else len(silent))
+
+
+def _named_apart(plan: SweepPlan, outcomes: Sequence[JobOutcome]) -> list[str]:
+    """Return the cells' names, those that share one told apart by the overrides in which they differ."""
+    labels = {job.number: job.label.split() for job in plan.jobs}
+    names = []
+    for outcome in outcomes:
+        others = [labels[other.number] for other in outcomes if other.name == outcome.name]
+        apart = [part for part in labels[outcome.number] if not all(part in other for other in others)]
+        names.append(" · ".join([outcome.name, *([" ".join(apart)] if apart else [])]))
+    return names
 
 
 def _result(folder: Path) -> dict[str, Any]:
@@ -135,8 +150,26 @@ def _spread(result: dict[str, Any], metric: str) -> str:
 def _print_failures(on: Console, failed: Sequence[Failed]) -> None:
     if failed:
         on.print("\n[bold]Failed[/bold]")
-    for job in failed:
-        on.print(f"{job.label}: {job.reason}", markup=False, soft_wrap=True)
+    for failure in grouped((job.label, job.reason) for job in failed):
+        on.print(failure, markup=False, soft_wrap=True)
+
+
+def grouped(failures: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Yield a line for each job that failed; ``MANY`` of one reason that share overrides are told in one.
+
+    Args:
+        failures: Of each job the overrides that set it apart, and why it fails.
+    """
+    labels: dict[str, list[str]] = defaultdict(list)
+    for label, reason in failures:
+        labels[reason].append(label)
+    for reason, jobs in labels.items():
+        first, *others = (job.split() for job in jobs)
+        shared = " ".join(override for override in first if all(override in other for other in others))
+        if len(jobs) >= MANY and shared:
+            yield f"{len(jobs)} jobs with {shared}: {reason}"
+        else:
+            yield from (f"{label}: {reason}" for label in jobs)
 
 
 def write_summary(summary: Summary, folder: Path) -> dict[Path, str]:

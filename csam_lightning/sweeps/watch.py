@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from csam_lightning.progress import console
@@ -26,7 +26,7 @@ def progress_told(plan: SweepPlan, folder: SweepFolder) -> Iterator[None]:
 
 
 def _watch(plan: SweepPlan, folder: SweepFolder, ended: threading.Event) -> None:
-    costs = {job.number: work(job.key) if job.key else 0.0 for job in plan.jobs}
+    before = _left(plan, {})
     started, told = time.monotonic(), 0
     over = False
     while not over:
@@ -34,24 +34,36 @@ def _watch(plan: SweepPlan, folder: SweepFolder, ended: threading.Event) -> None
         outcomes = folder.read()
         if len(outcomes) > told:
             told = len(outcomes)
-            line = progress_line(outcomes, costs, elapsed=time.monotonic() - started)
+            line = progress_line(outcomes, before, _left(plan, outcomes), elapsed=time.monotonic() - started)
             console().print(line, markup=False, soft_wrap=True)
 
 
-def progress_line(outcomes: dict[int, JobOutcome], costs: dict[int, float], *, elapsed: float) -> str:
+def _left(plan: SweepPlan, outcomes: Mapping[int, JobOutcome]) -> dict[int, float]:
+    """Return what each job of the sweep that has not ended has to train; a cell of several jobs costs once."""
+    jobs = {job.key.id if job.key else str(job.number): job for job in reversed(plan.jobs)}.values()
+    costs = {job.number: work(job.key) for job in jobs if job.key and job.number not in outcomes}
+    return {job.number: costs.get(job.number, 0.0) for job in plan.jobs if job.number not in outcomes}
+
+
+def progress_line(
+    outcomes: Mapping[int, JobOutcome], before: Mapping[int, float], left: Mapping[int, float], *, elapsed: float
+) -> str:
     """Return how many jobs are done, failed and left, and the time to go.
+
+    What jobs that are under way have trained counts too, so that it holds for jobs side by side.
 
     Args:
         outcomes: Jobs that have ended, by number.
-        costs: What each job of the sweep had to train when it began, in any unit.
+        before: What each job of the sweep had to train when it began, in any unit.
+        left: What each job that has not ended has left to train.
         elapsed: Seconds since the sweep began.
     """
-    failed = sum(outcome.reason is not None for outcome in outcomes.values())
-    left = [number for number in costs if number not in outcomes]
-    told = f"cells: {len(outcomes) - failed} done, {failed} failed, {len(left)} left"
-    trained = sum(costs[number] for number, outcome in outcomes.items() if outcome.reason is None)
-    if left and trained:
-        told += f"; about {duration(elapsed / trained * sum(costs[number] for number in left))} to go"
+    failed = {number for number, outcome in outcomes.items() if outcome.reason is not None}
+    told = f"cells: {len(outcomes) - len(failed)} done, {len(failed)} failed, {len(left)} left"
+    to_train = sum(left.values())
+    trained = sum(cost for number, cost in before.items() if number not in failed) - to_train
+    if to_train and trained > 0:
+        told += f"; about {duration(elapsed / trained * to_train)} to go"
     return told
 
 

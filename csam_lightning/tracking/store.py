@@ -32,7 +32,7 @@ _SETTINGS = {
 
 
 def store_uri(uri: str | None) -> str:
-    """Return the address of the store, a relative SQLite file made absolute.
+    """Return the address of the store, a relative SQLite file made absolute and a PostgreSQL's driver named.
 
     Args:
         uri: As configured; None stands for ``DEFAULT_URI``.
@@ -49,7 +49,9 @@ def store_uri(uri: str | None) -> str:
             mend=f"give a server (http://…) or a database, for example {DEFAULT_URI}",
         )
     file = _sqlite_file(address)
-    return address if file is None else f"sqlite:///{file}"
+    if file is not None:
+        return f"sqlite:///{file}"
+    return address.replace("postgresql://", "postgresql+psycopg2://", 1)  # SQLAlchemy's own choice is another driver
 
 
 def _sqlite_file(address: str) -> Path | None:

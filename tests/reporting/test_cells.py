@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from csam_lightning.reporting.cells import ReportCell, Unfinished, alike, fold_count, read_cell, series
+from csam_lightning.reporting.cells import ReportCell, Unfinished, alike, fold_count, named_apart, read_cell, series
 from tests.reporting.conftest import Made, stored
 
 
@@ -72,3 +72,16 @@ def test_fold_counts_are_told() -> None:
     assert fold_count([five]) == "5 folds"
     assert fold_count([five, three]) == "3 to 5 folds"
     assert fold_count([one]) == "1 fold"
+
+
+def test_cells_of_one_name_are_told_apart_by_the_settings_in_which_they_differ() -> None:
+    rates = [Made(params={"trainer.learning_rate": rate, "augment.contrast": "0.2"}) for rate in ("0.001", "0.003")]
+    other = Made(side=50, params={"trainer.learning_rate": "0.1"})
+    cells = [cell(made) for made in (*rates, other)]
+    assert [one.name for one in named_apart(cells)] == [
+        "840 px100 b8 · learning_rate=0.001",
+        "840 px100 b8 · learning_rate=0.003",
+        "840 px50 b8",
+    ]
+    same = [cell(Made()), cell(Made(params={"output_dir": "elsewhere"}))]
+    assert [one.name for one in named_apart(same)] == ["840 px100 b8"] * 2

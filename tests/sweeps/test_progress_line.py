@@ -9,14 +9,22 @@ def outcomes(**reasons: str | None) -> dict[int, JobOutcome]:
 
 
 def test_time_to_go_follows_the_work_that_is_left() -> None:
-    costs = {0: 100.0, 1: 300.0, 2: 50.0, 3: 50.0}
-    line = progress_line(outcomes(j0=None, j2="out of memory"), costs, elapsed=60.0)
+    before = {0: 100.0, 1: 300.0, 2: 50.0, 3: 50.0}
+    line = progress_line(outcomes(j0=None, j2="out of memory"), before, {1: 300.0, 3: 50.0}, elapsed=60.0)
     assert line == "cells: 1 done, 1 failed, 2 left; about 4 min to go"  # 60 s for 100, so 210 s for 350
 
 
+def test_what_is_half_trained_beside_others_counts() -> None:
+    before = {0: 100.0, 1: 100.0, 2: 100.0}
+    line = progress_line(outcomes(j0=None), before, {1: 25.0, 2: 75.0}, elapsed=80.0)
+    assert line == "cells: 1 done, 0 failed, 2 left; about 40 s to go"  # 200 of 300 in 80 s
+
+
 def test_no_guess_before_anything_was_trained_and_none_at_the_end() -> None:
-    assert progress_line(outcomes(j0=None), {0: 0.0, 1: 5.0}, elapsed=9.0) == "cells: 1 done, 0 failed, 1 left"
-    assert progress_line(outcomes(j0=None), {0: 5.0}, elapsed=9.0) == "cells: 1 done, 0 failed, 0 left"
+    assert (
+        progress_line(outcomes(j0=None), {0: 0.0, 1: 5.0}, {1: 5.0}, elapsed=9.0) == "cells: 1 done, 0 failed, 1 left"
+    )
+    assert progress_line(outcomes(j0=None), {0: 5.0}, {}, elapsed=9.0) == "cells: 1 done, 0 failed, 0 left"
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def kill_a_cell(work: Path) -> None:
 def test_sweep_on_ray_survives_a_killed_cell_and_is_taken_up(scans_folder: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
-    small = ["data.image_size=32", "data.num_folds=3", "trainer.max_epochs=20", "folds=[0,1]"]
+    small = ["data.image_size=32", "data.num_folds=3", "trainer.max_epochs=8", "folds=[0,1]"]
     grid = ["data.size=24,-1", "-m", "hydra/launcher=ray_local"]
     command = ["data=folder", f"data.root={scans_folder}", f"cache_dir={tmp_path}/cache", *small, *grid]
 
@@ -88,9 +88,9 @@ def test_sweep_on_ray_survives_a_killed_cell_and_is_taken_up(scans_folder: Path,
     assert "data.size=-1: " in said
     assert "cells: 1 done, 1 failed, 0 left" in said
     for fold in (0, 1):
-        for epoch in (1, 20):
-            assert said.count(f"fold {fold} epoch {epoch}/20") == 1  # it went on where it was killed
-    assert said.index("fold 0 finished") < said.index("fold 1 epoch 1/20")  # a cell had one core of the two
+        for epoch in (1, 8):
+            assert said.count(f"fold {fold} epoch {epoch}/8") == 1  # it went on where it was killed
+    assert said.index("fold 0 finished") < said.index("fold 1 epoch 1/8")  # a cell had one core of the two
     client = MlflowClient(f"sqlite:///{work}/mlflow.db")
     experiment = client.get_experiment_by_name("csam_lightning")
     assert experiment is not None
@@ -101,5 +101,5 @@ def test_sweep_on_ray_survives_a_killed_cell_and_is_taken_up(scans_folder: Path,
         said, _ = sweep.communicate(timeout=300)
     assert sweep.returncode == 1, said
     assert "1 cells, 2 trainings (folds), of which 2 are there already" in said
-    assert " epoch 1/20" not in said
+    assert " epoch 1/8" not in said
     wait_for_orphans(work)

@@ -1,9 +1,10 @@
+import json
 from pathlib import Path
 
 import pytest
 
 from csam_lightning.sweeps.folder import JobOutcome, SweepFolder
-from csam_lightning.sweeps.summary import LOST, print_summary, sum_up_sweep
+from csam_lightning.sweeps.summary import LOST, grouped, print_summary, sum_up_sweep
 from tests.sweeps.test_sweep_plan import planned
 
 
@@ -19,3 +20,31 @@ def test_job_that_said_nothing_is_left_to_do_or_lost(
     assert "seed=1: out of memory\n" in said
     assert (f"seed=2: {LOST}\n" in said) == over
     assert ("Jobs that are not done: 2. The same command goes on with them.\n" in said) == (not over)
+
+
+def test_cells_of_one_name_are_told_apart_by_their_overrides(scans_folder: Path, tmp_path: Path) -> None:
+    folder = SweepFolder(tmp_path / "sweep")
+    plan = planned(scans_folder, "data.size=24", "trainer.learning_rate=1e-3,1e-2", "data.batch_size=8,16")
+    for number, name in enumerate(("24 px100 b8", "24 px100 b16", "24 px100 b8", "24 px100 b16 other")):
+        results = tmp_path / str(number)
+        results.mkdir()
+        (results / "result.json").write_text(json.dumps({"mean": {"val_f1": 1 - number / 10}}))
+        folder.write(JobOutcome(number, f"id{number}", name, str(results)))
+    assert [cell.name for cell in sum_up_sweep(plan, folder, over=True).done] == [
+        "24 px100 b8 · trainer.learning_rate=0.001",
+        "24 px100 b16",
+        "24 px100 b8 · trainer.learning_rate=0.01",
+        "24 px100 b16 other",
+    ]
+
+
+def test_many_failures_of_one_reason_are_one_line_with_what_they_share() -> None:
+    many = [(f"size=1 side={side}", "too few") for side in range(4)]
+    apart = [(f"seed={seed}", "lost") for seed in range(4)]
+    few = [("size=2 side=0", "no memory"), ("size=2 side=1", "no memory")]
+    assert list(grouped([*many, *apart, *few])) == [
+        "4 jobs with size=1: too few",
+        *(f"seed={seed}: lost" for seed in range(4)),
+        "size=2 side=0: no memory",
+        "size=2 side=1: no memory",
+    ]

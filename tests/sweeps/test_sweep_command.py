@@ -91,22 +91,33 @@ def test_interrupted_sweep_goes_on_with_the_same_command(
     rest = "".join(interrupted(grid, work, how, after="fold 0 epoch 2/3"))
     assert "Traceback" not in rest, rest
     wait_for_orphans(work)
+    if how == signal.SIGKILL:
+        others_show_the_dead_as_dead(command, settings, work)
     resumed = command("train", *grid)
     assert resumed.returncode == 0, resumed.stderr
     assert resumed.stderr.count("fold 0 epoch 1/3") == 1  # of the second cell alone
     found = runs(work)
-    [sweep] = sweeps(found)
+    sweep = sweeps(found)[0]
     assert {run.info.status for run in found} == {"FINISHED"}
     assert sweep.info.run_name == "seeds · 2 cells"
     assert sweep.data.params["seed"] == "0,1"
-    assert len(below(found, sweep)) == 2
-    assert len(found) == 1 + 2 + 4
+    cells = below(found, sweep)
+    assert len(cells) == 2
+    assert [len(below(found, cell)) for cell in cells] == [2, 2]
     assert [row["reason"] for row in summary(work)] == ["", ""]
 
 
-def test_two_sweeps_at_once_train_no_cell_twice(settings: list[str], tmp_path: Path) -> None:
-    work = tmp_path / "work"
-    work.mkdir()
+def others_show_the_dead_as_dead(command: Command, settings: list[str], work: Path) -> None:
+    """Train another cell, which ends the runs that the killed sweep has left open."""
+    assert "RUNNING" in {run.info.status for run in runs(work)}
+    assert command("train", *settings, "seed=7").returncode == 0
+    found = runs(work)
+    assert sweeps(found)[0].info.status == "KILLED"
+    assert "RUNNING" not in {run.info.status for run in found}
+
+
+def test_two_sweeps_at_once_train_no_cell_twice(settings: list[str], work_folder: Path) -> None:
+    work = work_folder
     both = [
         subprocess.Popen(
             [sys.executable, "-m", "csam_lightning.train", *settings, "seed=0,1", "-m"],
@@ -125,22 +136,6 @@ def test_two_sweeps_at_once_train_no_cell_twice(settings: list[str], tmp_path: P
     assert len(sweeps(found)) == 1
     assert len(found) == 1 + 2 + 4
     assert {run.info.status for run in found} == {"FINISHED"}
-
-
-def test_runs_of_a_dead_sweep_do_not_stay_running(command: Command, settings: list[str], tmp_path: Path) -> None:
-    work = tmp_path / "work"
-    list(
-        interrupted(
-            [*settings, "trainer.max_epochs=3", "seed=0,1", "-m"], work, signal.SIGKILL, after="fold 0 epoch 1/3"
-        )
-    )
-    wait_for_orphans(work)
-    assert "RUNNING" in {run.info.status for run in runs(work)}
-    assert command("train", *settings, "seed=7").returncode == 0
-    found = runs(work)
-    [sweep, _] = sweeps(found)
-    assert sweep.info.status == "KILLED"
-    assert "RUNNING" not in {run.info.status for run in found}
 
 
 def interrupted(arguments: list[str], work: Path, how: signal.Signals, *, after: str) -> Iterator[str]:
@@ -162,9 +157,8 @@ def interrupted(arguments: list[str], work: Path, how: signal.Signals, *, after:
         yield from process.stderr
 
 
-def test_cells_side_by_side_with_joblib(settings: list[str], tmp_path: Path) -> None:
-    work = tmp_path / "work"
-    work.mkdir()
+def test_cells_side_by_side_with_joblib(settings: list[str], work_folder: Path) -> None:
+    work = work_folder
     grid = [*settings, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=0,1", "trainer.accelerator=cpu,abacus"]
     done = subprocess.run(
         [sys.executable, "-m", "csam_lightning.train", *grid, "-m"],
@@ -192,6 +186,28 @@ def test_sweep_without_its_flag_is_refused(command: Command, tmp_path: Path) -> 
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == "error: experiment: it is a sweep of many cells; add -m to run it"
     assert not list((tmp_path / "work").glob("outputs/*/*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["seed=0,1", "tracking.uri=foo://bar"], "error: tracking.uri: 'foo://bar' is no address of an MLflow store;"),
+        (["seed=0,1", "output_dir=/proc/nowhere"], "error: /proc/nowhere"),
+        (["hydra/launcher=joblib", "hydra.launcher.n_jobs=0"], "error: hydra.launcher.n_jobs: no cell would run;"),
+        (
+            ["data.batch_size=0,-1"],
+            "error: configuration: none of the sweep's 2 jobs can run; the first, data.batch_size=0, says: ",
+        ),
+    ],
+)
+def test_sweep_that_cannot_begin_is_refused(
+    arguments: list[str], message: str, command: Command, settings: list[str], tmp_path: Path
+) -> None:
+    done = command("train", *settings, *arguments, "-m")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith(message)
+    assert not {"Traceback", "Warning"} & set(done.stderr.replace(":", " ").split())
+    assert not list((tmp_path / "work").glob("outputs/cells/*"))
 
 
 def test_sweep_s_store_that_is_away_costs_no_result(command: Command, settings: list[str], tmp_path: Path) -> None:
