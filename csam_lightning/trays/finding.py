@@ -1,0 +1,133 @@
+"""Finding the units of a tray.
+
+What differs from the background is taken for units; the background is the colour most frequent along the edge of the
+scan. Most units lie apart, so the size in which most of what was found comes is the size of a unit. Whatever is
+larger is several units that touch, and is taken apart (:mod:`csam_lightning.trays.separation`); whatever is smaller
+is a piece of one and is left out, and so is what the edge of the scan cuts off. Where nothing lies, nothing is found.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from csam_lightning.errors import InputError
+from csam_lightning.trays.boxes import ALIKE, Box, Size, alike, larger, upright
+from csam_lightning.trays.palette import Pixels
+from csam_lightning.trays.patches import Patch, join_halves, patches_of
+from csam_lightning.trays.separation import separate
+
+FRAME = 0.02  # of the shorter side: the edge of the scan, where the background is looked for
+CONTRAST = 24  # least difference from the background, of 255
+NOISE = 6  # standard deviations of the background that a unit differs from it by
+MIN_SIDE = 8  # pixels, as of every scan: below, nothing of a unit is left to see
+BRIDGE = 5  # pixels: bridges up to here are cut first
+PIECE = 0.25  # share of a unit below which something is a speck
+MOST = 200  # units up to which a heap is taken apart; anything larger is a frame or a clamp
+
+
+@dataclass(frozen=True)
+class Found:
+    """What lies on a tray.
+
+    Attributes:
+        units: Boxes of the whole units, in no order.
+        size: The typical unit.
+        at_edge: Boxes of what the edge of the scan cuts off.
+        pieces: Boxes of what is no whole unit: broken ones, and what could not be taken apart.
+    """
+
+    units: tuple[Box, ...]
+    size: Size
+    at_edge: tuple[Box, ...]
+    pieces: tuple[Box, ...]
+
+
+def find_units(pixels: Pixels, *, where: str) -> Found:
+    """Find the units of a tray, whatever their directions.
+
+    Args:
+        pixels: The scan, uint8 of shape (height, width), or (height, width, 3) in colour.
+        where: Name of the scan, for messages.
+
+    Raises:
+        InputError: There is no unit.
+    """
+    patches = patches_of(_foreground(pixels), MIN_SIDE // 2)
+    size = _typical([patch.box for patch in patches])
+    if size is None:
+        raise InputError(
+            "no unit is found",
+            where=where,
+            mend=f"a tray's units are {MIN_SIDE} pixels wide or more and apart from the background along its edge",
+        )
+    units: list[Box] = []
+    left: list[Patch] = []
+    for patch in patches:
+        boxes, rest = _whole_units(patch, size)
+        units += boxes
+        left += rest
+    joined, left = join_halves(left, size)
+    units += joined
+    left = [patch for patch in left if patch.area > PIECE * size.area]
+    cut = [patch.touches_edge(pixels.shape[:2]) for patch in left]
+    return Found(
+        tuple(upright(units, size)),
+        size,
+        tuple(patch.box for patch, at_edge in zip(left, cut, strict=True) if at_edge),
+        tuple(patch.box for patch, at_edge in zip(left, cut, strict=True) if not at_edge),
+    )
+
+
+def _foreground(pixels: Pixels) -> NDArray[np.uint8]:
+    """Return what differs from the background, uint8 0 or 1 of shape (height, width), without specks and bridges."""
+    channels = pixels[..., np.newaxis] if pixels.ndim == 2 else pixels  # noqa: PLR2004 -- height and width
+    depth = max(1, round(FRAME * min(channels.shape[:2])))
+    strips = channels[:depth], channels[-depth:], channels[:, :depth], channels[:, -depth:]
+    frame = np.concatenate([strip.reshape(-1, channels.shape[2]) for strip in strips])
+    background = _mode(frame)
+    far = np.zeros(channels.shape[:2], dtype=np.uint8)
+    for channel, level in enumerate(background.tolist()):
+        np.maximum(far, cv2.absdiff(channels[..., channel], np.full_like(far, level)), out=far)
+    spread = np.abs(frame.astype(np.int16) - background).max(axis=1)
+    deviation = 1.4826 * float(np.median(spread))  # of a normal distribution, from its median deviation
+    different = (far >= max(CONTRAST, NOISE * deviation)).astype(np.uint8)
+    return cv2.morphologyEx(different, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)).astype(np.uint8)
+
+
+def _mode(colours: NDArray[np.uint8]) -> NDArray[np.int16]:
+    """Return the most frequent of colours of shape (pixels, channels): the middle of the fullest of coarse bins."""
+    codes = (colours >> 5).astype(np.int64) @ (8 ** np.arange(colours.shape[1]))
+    fullest = np.bincount(codes).argmax()
+    most: NDArray[np.int16] = np.median(colours[codes == fullest], axis=0).astype(np.int16)
+    return most
+
+
+def _typical(boxes: Sequence[Box]) -> Size | None:
+    """Return the size in which most of the covered area comes; None without boxes that are large enough."""
+    sides = np.array([(box.width, box.height) for box in boxes if box.height >= MIN_SIDE]).reshape(-1, 2)
+    if not len(sides):
+        return None
+    kins = [(np.abs(sides / one - 1) < ALIKE).all(axis=1) for one in sides[:: 1 + len(sides) // 500]]
+    kin = max(kins, key=lambda kin: float(sides[kin].prod(axis=1).sum()))
+    long, short = np.median(sides[kin], axis=0).tolist()
+    return Size(long, short)
+
+
+def _whole_units(patch: Patch, size: Size, bridge: int = BRIDGE) -> tuple[list[Box], list[Patch]]:
+    """Return the whole units of a patch, and what is left of it.
+
+    Bridges up to ``bridge`` pixels wide are cut first, ever wider ones; what stays together after that lies side by side.
+    """
+    if alike(patch.box, size):
+        return [patch.box], []
+    if not larger(patch.box, size) or patch.area > MOST * size.area:
+        return [], [patch]
+    if bridge > size.short / 3:
+        units, rest = separate(patch, size)
+        whole = [other.box for other in rest if alike(other.box, size)]
+        return units + whole, [other for other in rest if not alike(other.box, size)]
+    found = [_whole_units(part, size, bridge + 2) for part in patch.opened(size, bridge)]
+    return [box for boxes, _ in found for box in boxes], [other for _, rest in found for other in rest]

@@ -1,0 +1,190 @@
+"""False colour back to grey.
+
+A scanner paints each pixel's amplitude with the colour of its level, so a scan in false colour holds few colours and
+each stands for one level. Which colours those are is read from the image; in which order they stand is not written
+anywhere, so it is inferred:
+
+- A palette is a path through the space of colours, and scanners draw smooth ones. Two orders are tried, that of the
+  spectrum (hue from violet and blue over cyan, green and yellow to red) and that of brightness (``hot``, ``copper``
+  and the like), and the one with the shorter path is taken.
+- In the order of the spectrum greys have no hue: dark ones stand below blue, where palettes begin at no echo, and
+  light ones above red, where they end at saturation.
+- Levels are spread evenly over 0 … 255 in that order.
+
+An inferred order can be wrong: a scanner that shows the sign of the echo uses two palettes in one. Whoever knows the
+palette names its colours from low to high amplitude, which is used as it is.
+"""
+
+import colorsys
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csam_lightning.errors import InputError
+
+Pixels: TypeAlias = NDArray[np.uint8]
+Palette: TypeAlias = NDArray[np.uint8]
+
+MAX_COLOURS = 256  # levels of 8 bits
+MAX_MIXED = 32  # colours of a palette whose edges are blurred: more cannot be told from their mixtures
+TINT = 16  # difference of channels from which a pixel is coloured rather than grey with noise
+GREY_SHARE = 0.999  # of the pixels of a scan that is grey
+FLAT = 16  # difference of channels to the neighbours below which a pixel lies inside a patch of one colour
+APART = 32  # difference of channels from which two colours are two levels
+RARE = 1e-4  # share of the flat pixels below which a colour is no level but an accident of compression
+LIGHT = 128  # luma from which a grey stands above the spectrum
+SLAB = 4_000_000  # pixels worked on at a time
+
+
+def is_false_colour(pixels: Pixels) -> bool:
+    """Tell whether a scan of shape (height, width, 3) holds colours; one of shape (height, width) is grey."""
+    if pixels.ndim == 2:  # noqa: PLR2004 -- height and width
+        return False
+    spread = pixels.max(axis=2) - pixels.min(axis=2)
+    return bool((spread <= TINT).mean() < GREY_SHARE)
+
+
+def find_palette(pixels: Pixels, *, where: str) -> Palette:
+    """Return the colours of a scan from low to high amplitude, see the module's rules.
+
+    Args:
+        pixels: Scan in false colour, uint8 of shape (height, width, 3). Edges may be blurred or compressed.
+        where: Name of the scan, for messages.
+
+    Returns:
+        uint8 of shape (colours, 3).
+
+    Raises:
+        InputError: The scan holds more colours than a palette has.
+    """
+    colours, counts = _count(pixels)
+    if len(colours) > MAX_COLOURS:
+        colours = _levels(*_count(pixels[:-1, :-1][_flat(pixels)][:, np.newaxis]))
+        if not 1 < len(colours) <= MAX_MIXED:
+            raise InputError(
+                f"holds {len(counts)} colours that are no palette's",
+                where=where,
+                mend="save it without compression, or name the colours from low to high: 'palette=[\"#000000\",…]'",
+            )
+    return sort_colours(colours)
+
+
+def sort_colours(colours: Palette) -> Palette:
+    """Return colours, uint8 of shape (colours, 3), from low to high amplitude by the module's rules."""
+    return min((colours[_by_hue(colours)], colours[np.argsort(_luma(colours), kind="stable")]), key=_path_length)
+
+
+def merge_palettes(palettes: Sequence[Palette]) -> Palette | None:
+    """Return one palette for several scans, so that a colour is one grey value in all of them; None for no scan."""
+    return sort_colours(np.unique(np.concatenate(palettes), axis=0)) if palettes else None
+
+
+def parse_palette(names: Sequence[str]) -> Palette:
+    """Return colours, uint8 of shape (colours, 3), that a user named as ``#RRGGBB`` from low to high amplitude.
+
+    Raises:
+        InputError: A name is no colour, a colour stands twice, or there are less than two.
+    """
+    mend = "name two or more different colours from low to high, for example 'palette=[\"#000000\",\"#ff0000\"]'"
+    digits = [name.removeprefix("#") for name in names]
+    for name, text in zip(names, digits, strict=True):
+        if len(text) != len("RRGGBB") or not set(text.lower()) <= set("0123456789abcdef"):
+            raise InputError(f"'{name}' is no colour", where="palette", mend=mend)
+    colours = np.array([list(bytes.fromhex(text)) for text in digits], dtype=np.uint8).reshape(-1, 3)
+    if not 1 < len(colours) <= MAX_COLOURS or len(np.unique(colours, axis=0)) < len(colours):
+        raise InputError(f"{len(colours)} colours, not all different", where="palette", mend=mend)
+    return colours
+
+
+def palette_names(palette: Palette) -> list[str]:
+    """Return the colours as :func:`parse_palette` reads them."""
+    return [f"#{bytes(colour.tolist()).hex()}" for colour in palette]
+
+
+def to_grey(pixels: Pixels, palette: Palette) -> Pixels:
+    """Return grey values, uint8 of shape (height, width): each pixel the level of the colour it is nearest to.
+
+    Args:
+        pixels: Scan in false colour, uint8 of shape (height, width, 3).
+        palette: Colours from low to high amplitude, uint8 of shape (colours, 3).
+    """
+    present = np.flatnonzero(_histogram(pixels))
+    levels = np.rint(np.linspace(0, 255, len(palette))).astype(np.uint8)
+    table = np.zeros(1 << 24, dtype=np.uint8)
+    for chunk in np.array_split(present, 1 + len(present) // 100_000):
+        far = [((_colours(chunk) - colour.astype(np.int64)) ** 2).sum(axis=1) for colour in palette]
+        table[chunk] = levels[np.argmin(far, axis=0)]
+    return np.concatenate([table[codes] for codes in _codes(pixels)])
+
+
+def _codes(pixels: Pixels) -> Iterator[NDArray[np.int32]]:
+    """Yield the colours as numbers 0xRRGGBB, some rows at a time, since a tray is large."""
+    rows = 1 + SLAB // max(1, pixels.shape[1])
+    for top in range(0, len(pixels), rows):
+        red, green, blue = (pixels[top : top + rows, ..., channel].astype(np.int32) for channel in range(3))
+        yield (red << 16) | (green << 8) | blue
+
+
+def _histogram(pixels: Pixels) -> NDArray[np.int64]:
+    """Return how many pixels have each colour, int64 of shape (2 ** 24,)."""
+    total = np.zeros(1 << 24, dtype=np.int64)
+    for codes in _codes(pixels):
+        total += np.bincount(codes.ravel(), minlength=len(total))
+    return total
+
+
+def _colours(codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.stack([codes >> 16, (codes >> 8) & 255, codes & 255], axis=-1)
+
+
+def _count(pixels: Pixels) -> tuple[Palette, NDArray[np.int64]]:
+    """Return the distinct colours and how many pixels have each."""
+    counts = _histogram(pixels)
+    present = np.flatnonzero(counts)
+    return _colours(present).astype(np.uint8), counts[present]
+
+
+def _flat(pixels: Pixels) -> NDArray[np.bool_]:
+    """Return which pixels but the last row and column are like their right and their lower neighbour.
+
+    The mixtures that blurred edges are made of fail this, whichever way the edge runs.
+    """
+    here = pixels[:-1, :-1].astype(np.int16)
+    right, below = np.abs(here - pixels[:-1, 1:]), np.abs(here - pixels[1:, :-1])
+    flat: NDArray[np.bool_] = np.maximum(right, below).max(axis=2) < FLAT
+    return flat
+
+
+def _levels(colours: Palette, counts: NDArray[np.int64]) -> Palette:
+    """Return the most frequent colours that are apart from each other."""
+    left, total = np.ones(len(colours), dtype=bool), counts.sum()
+    chosen = []
+    while len(chosen) <= MAX_MIXED and left.any():
+        best = int(np.argmax(np.where(left, counts, 0)))
+        near = left & (np.abs(colours.astype(np.int16) - colours[best]).max(axis=1) < APART)
+        if counts[near].sum() >= RARE * total:
+            chosen.append(colours[best])
+        left &= ~near
+    return np.array(chosen, dtype=np.uint8).reshape(-1, 3)
+
+
+def _by_hue(colours: Palette) -> NDArray[np.int64]:
+    spread = np.ptp(colours.astype(np.int16), axis=1)
+    luma = _luma(colours)
+    # Red is 0 and violet 0.83 of a turn; what lies beyond, towards red again, is pink and counts as red.
+    hue = np.array([colorsys.rgb_to_hsv(*(colour / 255))[0] for colour in colours])
+    hue = np.where(hue > 0.9, 0, hue)  # noqa: PLR2004
+    rank = np.where(spread > TINT, 1, np.where(luma < LIGHT, 0, 2))
+    order: NDArray[np.int64] = np.lexsort((luma, np.where(rank == 1, -hue, 0), rank))
+    return order
+
+
+def _luma(colours: Palette) -> NDArray[np.float64]:
+    luma: NDArray[np.float64] = colours @ np.array([0.299, 0.587, 0.114])
+    return luma
+
+
+def _path_length(colours: Palette) -> float:
+    return float(np.linalg.norm(np.diff(colours.astype(np.float64), axis=0), axis=1).sum())
