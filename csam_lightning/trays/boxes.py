@@ -41,10 +41,13 @@ class Box:
         along, down = axes(self.angle)
         half = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2
         centre = np.array([self.x, self.y])
-        corners: NDArray[np.float64] = (
-            centre + half[:, :1] * self.width * along + half[:, 1:] * self.height * down
-        )
+        corners: NDArray[np.float64] = centre + half[:, :1] * self.width * along + half[:, 1:] * self.height * down
         return corners
+
+    def reaches_edge(self, shape: tuple[int, ...]) -> bool:
+        """Tell whether it reaches the outermost pixels of a scan of ``shape`` (height, width), or beyond."""
+        corners = self.corners()
+        return bool((corners <= 0).any() or (corners >= np.array(shape[1::-1]) - 1).any())
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ def box_around(points: NDArray[np.int32]) -> Box:
 
 def fold(angle: float, period: float) -> float:
     """Return the angle within half a ``period`` of zero that is equal to ``angle`` but for whole periods, degrees."""
-    return -((period / 2 - angle) % period - period / 2)
+    return period / 2 - (period / 2 - angle) % period
 
 
 def upright(boxes: list[Box], size: Size) -> list[Box]:

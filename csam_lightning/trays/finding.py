@@ -71,13 +71,13 @@ def find_units(pixels: Pixels, *, where: str) -> Found:
         left += rest
     joined, left = join_halves(left, size)
     units += joined
-    left = [patch for patch in left if patch.area > PIECE * size.area]
-    cut = [patch.touches_edge(pixels.shape[:2]) for patch in left]
+    shape = pixels.shape[:2]
+    pieces = [patch.box for patch in left if patch.area > PIECE * size.area]
     return Found(
-        tuple(upright(units, size)),
+        tuple(upright([box for box in units if not box.reaches_edge(shape)], size)),
         size,
-        tuple(patch.box for patch, at_edge in zip(left, cut, strict=True) if at_edge),
-        tuple(patch.box for patch, at_edge in zip(left, cut, strict=True) if not at_edge),
+        tuple(box for box in (*units, *pieces) if box.reaches_edge(shape)),
+        tuple(box for box in pieces if not box.reaches_edge(shape)),
     )
 
 

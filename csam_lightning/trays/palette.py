@@ -4,11 +4,10 @@ A scanner paints each pixel's amplitude with the colour of its level, so a scan 
 each stands for one level. Which colours those are is read from the image; in which order they stand is not written
 anywhere, so it is inferred:
 
-- A palette is a path through the space of colours, and scanners draw smooth ones. Two orders are tried, that of the
-  spectrum (hue from violet and blue over cyan, green and yellow to red) and that of brightness (``hot``, ``copper``
-  and the like), and the one with the shorter path is taken.
-- In the order of the spectrum greys have no hue: dark ones stand below blue, where palettes begin at no echo, and
-  light ones above red, where they end at saturation.
+- Colours of which one is cold (from green to violet) stand in the order of the spectrum, from violet and blue over
+  cyan, green and yellow to red, as in nearly every palette that scanners offer. Greys have no hue: dark ones stand
+  below blue, where such palettes begin at no echo, light ones above red, where they end at saturation.
+- Colours that are all warm, as in ``hot`` and ``copper``, stand in the order of brightness.
 - Levels are spread evenly over 0 … 255 in that order.
 
 An inferred order can be wrong: a scanner that shows the sign of the echo uses two palettes in one. Whoever knows the
@@ -34,6 +33,8 @@ GREY_SHARE = 0.999  # of the pixels of a scan that is grey
 FLAT = 16  # difference of channels to the neighbours below which a pixel lies inside a patch of one colour
 APART = 32  # difference of channels from which two colours are two levels
 RARE = 1e-4  # share of the flat pixels below which a colour is no level but an accident of compression
+WARM = 70  # degrees of hue up to which a colour is warm: red to yellow
+PINK = 325  # degrees of hue from which a colour is red again
 LIGHT = 128  # luma from which a grey stands above the spectrum
 SLAB = 4_000_000  # pixels worked on at a time
 
@@ -73,7 +74,9 @@ def find_palette(pixels: Pixels, *, where: str) -> Palette:
 
 def sort_colours(colours: Palette) -> Palette:
     """Return colours, uint8 of shape (colours, 3), from low to high amplitude by the module's rules."""
-    return min((colours[_by_hue(colours)], colours[np.argsort(_luma(colours), kind="stable")]), key=_path_length)
+    hue = _hue(colours)
+    order = np.argsort(_luma(colours), kind="stable") if (hue <= WARM).all() else _by_hue(colours, hue)
+    return colours[order]
 
 
 def merge_palettes(palettes: Sequence[Palette]) -> Palette | None:
@@ -87,7 +90,7 @@ def parse_palette(names: Sequence[str]) -> Palette:
     Raises:
         InputError: A name is no colour, a colour stands twice, or there are less than two.
     """
-    mend = "name two or more different colours from low to high, for example 'palette=[\"#000000\",\"#ff0000\"]'"
+    mend = 'name two or more different colours from low to high, for example \'palette=["#000000","#ff0000"]\''
     digits = [name.removeprefix("#") for name in names]
     for name, text in zip(names, digits, strict=True):
         if len(text) != len("RRGGBB") or not set(text.lower()) <= set("0123456789abcdef"):
@@ -110,7 +113,7 @@ def to_grey(pixels: Pixels, palette: Palette) -> Pixels:
         pixels: Scan in false colour, uint8 of shape (height, width, 3).
         palette: Colours from low to high amplitude, uint8 of shape (colours, 3).
     """
-    present = np.flatnonzero(_histogram(pixels))
+    present, _ = _count_codes(pixels)
     levels = np.rint(np.linspace(0, 255, len(palette))).astype(np.uint8)
     table = np.zeros(1 << 24, dtype=np.uint8)
     for chunk in np.array_split(present, 1 + len(present) // 100_000):
@@ -122,17 +125,9 @@ def to_grey(pixels: Pixels, palette: Palette) -> Pixels:
 def _codes(pixels: Pixels) -> Iterator[NDArray[np.int32]]:
     """Yield the colours as numbers 0xRRGGBB, some rows at a time, since a tray is large."""
     rows = 1 + SLAB // max(1, pixels.shape[1])
-    for top in range(0, len(pixels), rows):
+    for top in range(0, max(1, len(pixels)), rows):
         red, green, blue = (pixels[top : top + rows, ..., channel].astype(np.int32) for channel in range(3))
         yield (red << 16) | (green << 8) | blue
-
-
-def _histogram(pixels: Pixels) -> NDArray[np.int64]:
-    """Return how many pixels have each colour, int64 of shape (2 ** 24,)."""
-    total = np.zeros(1 << 24, dtype=np.int64)
-    for codes in _codes(pixels):
-        total += np.bincount(codes.ravel(), minlength=len(total))
-    return total
 
 
 def _colours(codes: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -141,9 +136,15 @@ def _colours(codes: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _count(pixels: Pixels) -> tuple[Palette, NDArray[np.int64]]:
     """Return the distinct colours and how many pixels have each."""
-    counts = _histogram(pixels)
-    present = np.flatnonzero(counts)
-    return _colours(present).astype(np.uint8), counts[present]
+    codes, counts = _count_codes(pixels)
+    return _colours(codes).astype(np.uint8), counts
+
+
+def _count_codes(pixels: Pixels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    parts = [np.unique(codes, return_counts=True) for codes in _codes(pixels)]
+    present, part = np.unique(np.concatenate([codes for codes, _ in parts]), return_inverse=True)
+    counts = np.bincount(part, weights=np.concatenate([counts for _, counts in parts]), minlength=len(present))
+    return present.astype(np.int64), counts.astype(np.int64)
 
 
 def _flat(pixels: Pixels) -> NDArray[np.bool_]:
@@ -170,21 +171,21 @@ def _levels(colours: Palette, counts: NDArray[np.int64]) -> Palette:
     return np.array(chosen, dtype=np.uint8).reshape(-1, 3)
 
 
-def _by_hue(colours: Palette) -> NDArray[np.int64]:
+def _hue(colours: Palette) -> NDArray[np.float64]:
+    """Return hues in degrees from red, 0, over yellow, 60, to violet, 270; red as well for greys and for pink."""
     spread = np.ptp(colours.astype(np.int16), axis=1)
+    hue = 360 * np.array([colorsys.rgb_to_hsv(*(colour / 255))[0] for colour in colours])
+    return np.where((hue > PINK) | (spread <= TINT), 0, hue)
+
+
+def _by_hue(colours: Palette, hue: NDArray[np.float64]) -> NDArray[np.int64]:
     luma = _luma(colours)
-    # Red is 0 and violet 0.83 of a turn; what lies beyond, towards red again, is pink and counts as red.
-    hue = np.array([colorsys.rgb_to_hsv(*(colour / 255))[0] for colour in colours])
-    hue = np.where(hue > 0.9, 0, hue)  # noqa: PLR2004
-    rank = np.where(spread > TINT, 1, np.where(luma < LIGHT, 0, 2))
-    order: NDArray[np.int64] = np.lexsort((luma, np.where(rank == 1, -hue, 0), rank))
+    grey = np.ptp(colours.astype(np.int16), axis=1) <= TINT
+    rank = np.where(~grey, 1, np.where(luma < LIGHT, 0, 2))
+    order: NDArray[np.int64] = np.lexsort((luma, -hue, rank))
     return order
 
 
 def _luma(colours: Palette) -> NDArray[np.float64]:
     luma: NDArray[np.float64] = colours @ np.array([0.299, 0.587, 0.114])
     return luma
-
-
-def _path_length(colours: Palette) -> float:
-    return float(np.linalg.norm(np.diff(colours.astype(np.float64), axis=0), axis=1).sum())

@@ -34,11 +34,6 @@ class Patch:
         """What its outer edge encloses, square pixels."""
         return float(cv2.contourArea(self.outline))
 
-    def touches_edge(self, shape: tuple[int, ...]) -> bool:
-        """Tell whether it reaches the edge of a scan of ``shape`` (height, width)."""
-        low, high = self.outline.min(axis=(0, 1)), self.outline.max(axis=(0, 1))
-        return bool((low <= 1).any() or high[0] >= shape[1] - 2 or high[1] >= shape[0] - 2)
-
     def mask(self, size: Size) -> tuple[Mask, tuple[int, int]]:
         """Return the patch, uint8 0 or 1, with the holes of its units filled, and the (x, y) of its first pixel."""
         left, top, width, height = cv2.boundingRect(self.outline)

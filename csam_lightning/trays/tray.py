@@ -75,7 +75,9 @@ def cut_tray(pixels: Pixels, palette: Palette | None, *, where: str) -> Tray:
     else:
         grey = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)  # noqa: PLR2004
     shape = round(height * (1 + 2 * MARGIN)), round(width * (1 + 2 * MARGIN))
-    return Tray(grey.astype(np.uint8, copy=False), palette is not None, tuple(units), found.at_edge, found.pieces, shape)
+    return Tray(
+        grey.astype(np.uint8, copy=False), palette is not None, tuple(units), found.at_edge, found.pieces, shape
+    )
 
 
 def straighten(grey: Pixels, box: Box, shape: tuple[int, int], *, mix: bool) -> Pixels:

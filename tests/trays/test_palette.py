@@ -1,0 +1,78 @@
+import cv2
+import numpy as np
+import pytest
+
+from csam_lightning.errors import InputError
+from csam_lightning.trays.palette import (
+    find_palette,
+    is_false_colour,
+    merge_palettes,
+    palette_names,
+    parse_palette,
+    to_grey,
+)
+from tests.trays.drawing import SPECTRUM
+
+PATCHES = np.kron(np.random.default_rng(0).permutation(np.arange(90) % 9).reshape(9, 10), np.ones((24, 24), int))
+HOT = np.array([(0, 0, 0), (96, 0, 0), (192, 0, 0), (255, 64, 0), (255, 160, 0), (255, 255, 0), (255, 255, 255)])
+
+
+@pytest.mark.parametrize("palette", [SPECTRUM, HOT.astype(np.uint8)], ids=["spectrum", "hot"])
+def test_order_of_known_palettes_is_found(palette: np.ndarray) -> None:
+    levels = PATCHES % len(palette)
+    scan = palette[levels]
+    found = find_palette(scan, where="scan")
+    assert found.tolist() == palette.tolist()
+    grey = to_grey(scan, found)
+    assert grey.tolist() == np.rint(levels * 255 / (len(palette) - 1)).tolist()
+
+
+def test_blurred_and_compressed_scans_keep_their_levels() -> None:
+    scan = cv2.GaussianBlur(SPECTRUM[PATCHES], (5, 5), 1)
+    scan = cv2.imdecode(cv2.imencode(".jpg", scan, [cv2.IMWRITE_JPEG_QUALITY, 95])[1], cv2.IMREAD_COLOR).astype(
+        np.uint8
+    )
+    found = find_palette(scan, where="scan")
+    assert found.shape == SPECTRUM.shape
+    assert np.abs(found.astype(int) - SPECTRUM).max() <= 8
+    inside = np.zeros(PATCHES.shape, bool)
+    for shift in range(8, 16):
+        inside[shift::24, 8::24] = True
+    assert np.mean(to_grey(scan, found)[inside] == np.rint(PATCHES[inside] * 255 / 8)) > 0.99
+
+
+def test_photograph_has_no_palette() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    with pytest.raises(
+        InputError, match=r"^photo\.jpg: holds \d+ colours that are no palette's; save it without compression, or name"
+    ):
+        find_palette(noise, where="photo.jpg")
+
+
+def test_grey_scans_are_no_false_colour() -> None:
+    grey = np.random.default_rng(0).integers(0, 256, (50, 50, 1), dtype=np.uint8).repeat(3, axis=2)
+    assert not is_false_colour(grey)
+    assert not is_false_colour(grey[..., 0])
+    assert is_false_colour(SPECTRUM[PATCHES])
+
+
+def test_scans_share_one_palette() -> None:
+    merged = merge_palettes([SPECTRUM[[0, 2, 8]], SPECTRUM[[8, 7, 0]]])
+    assert merged is not None
+    assert merged.tolist() == SPECTRUM[[0, 2, 7, 8]].tolist()
+    assert merge_palettes([]) is None
+    assert parse_palette(palette_names(merged)).tolist() == merged.tolist()
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["#000000", "red"], "palette: 'red' is no colour; name two or more different colours from low to high"),
+        (["#000000"], "palette: 1 colours, not all different; name two or more"),
+        (["#ff0000", "#FF0000"], "palette: 2 colours, not all different; name two or more"),
+    ],
+)
+def test_named_palette_must_make_sense(names: list[str], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_palette(names)
+    assert str(caught.value).startswith(message)
