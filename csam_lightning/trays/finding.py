@@ -106,12 +106,12 @@ def _mode(colours: NDArray[np.uint8]) -> NDArray[np.int16]:
 
 
 def _typical(boxes: Sequence[Box]) -> Size | None:
-    """Return the size in which most of the covered area comes; None without boxes that are large enough."""
+    """Return the size in which most comes, by length, for specks are many and heaps are large; None without boxes that are large enough."""
     sides = np.array([(box.width, box.height) for box in boxes if box.height >= MIN_SIDE]).reshape(-1, 2)
     if not len(sides):
         return None
     kins = [(np.abs(sides / one - 1) < ALIKE).all(axis=1) for one in sides[:: 1 + len(sides) // 500]]
-    kin = max(kins, key=lambda kin: float(sides[kin].prod(axis=1).sum()))
+    kin = max(kins, key=lambda kin: float(sides[kin, 0].sum()))
     long, short = np.median(sides[kin], axis=0).tolist()
     return Size(long, short)
 
@@ -119,7 +119,8 @@ def _typical(boxes: Sequence[Box]) -> Size | None:
 def _whole_units(patch: Patch, size: Size, bridge: int = BRIDGE) -> tuple[list[Box], list[Patch]]:
     """Return the whole units of a patch, and what is left of it.
 
-    Bridges up to ``bridge`` pixels wide are cut first, ever wider ones; what stays together after that lies side by side.
+    Bridges up to ``bridge`` pixels wide are cut first, then ever wider ones; what stays together after that lies side
+    by side.
     """
     if alike(patch.box, size):
         return [patch.box], []

@@ -44,7 +44,7 @@ def _tilt(boxes: Sequence[Box]) -> tuple[float, bool]:
 
 
 def _bands(positions: NDArray[np.float64], breadth: float) -> NDArray[np.int64]:
-    """Return the number, from 1, of the band of each position; a band begins at the first that the last did not reach."""
+    """Return the band of each position, from 1; a band begins at the first position that the last did not reach."""
     numbers = np.empty(len(positions), dtype=np.int64)
     band, begin = 0, -np.inf
     for index in np.argsort(positions, kind="stable").tolist():

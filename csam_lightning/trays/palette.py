@@ -161,7 +161,7 @@ def _flat(pixels: Pixels) -> NDArray[np.bool_]:
 def _levels(colours: Palette, counts: NDArray[np.int64]) -> Palette:
     """Return the most frequent colours that are apart from each other."""
     left, total = np.ones(len(colours), dtype=bool), counts.sum()
-    chosen = []
+    chosen: list[NDArray[np.uint8]] = []
     while len(chosen) <= MAX_MIXED and left.any():
         best = int(np.argmax(np.where(left, counts, 0)))
         near = left & (np.abs(colours.astype(np.int16) - colours[best]).max(axis=1) < APART)

@@ -41,7 +41,7 @@ def separate(patch: Patch, size: Size) -> tuple[list[Box], list[Patch]]:
         )
         for box in boxes
     ]
-    rest = cv2.resize(rest, (mask.shape[1], mask.shape[0]), interpolation=cv2.INTER_NEAREST)
+    rest = cv2.resize(rest, (mask.shape[1], mask.shape[0]), interpolation=cv2.INTER_NEAREST).astype(np.float32)
     return units, patches_of(opened((rest > 0.5).astype(np.uint8), 3), offset=(left, top))  # noqa: PLR2004 -- half
 
 

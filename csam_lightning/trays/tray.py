@@ -73,11 +73,9 @@ def cut_tray(pixels: Pixels, palette: Palette | None, *, where: str) -> Tray:
     if palette is not None:
         grey = to_grey(pixels, palette)
     else:
-        grey = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)  # noqa: PLR2004
+        grey = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.uint8)  # noqa: PLR2004
     shape = round(height * (1 + 2 * MARGIN)), round(width * (1 + 2 * MARGIN))
-    return Tray(
-        grey.astype(np.uint8, copy=False), palette is not None, tuple(units), found.at_edge, found.pieces, shape
-    )
+    return Tray(grey, palette is not None, tuple(units), found.at_edge, found.pieces, shape)
 
 
 def straighten(grey: Pixels, box: Box, shape: tuple[int, int], *, mix: bool) -> Pixels:
@@ -89,8 +87,8 @@ def straighten(grey: Pixels, box: Box, shape: tuple[int, int], *, mix: bool) -> 
         grey: The scan, uint8 of shape (height, width).
         box: Where the unit lies.
         shape: Height and width of the image, pixels; its centre is the box's.
-        mix: Mix neighbouring pixels linearly, which overshoots nowhere. Otherwise each pixel is one of the scan's: levels
-            of a palette have none in between, and a mixture of two would be a third.
+        mix: Mix neighbouring pixels linearly, which overshoots nowhere. Otherwise each pixel is one of the scan's:
+            levels of a palette have none in between, and a mixture of two would be a third.
     """
     height, width = shape
     along, down = axes(box.angle)

@@ -76,7 +76,15 @@ def huge_png() -> bytes:
     """A PNG of a few bytes whose header promises 90 gigapixels."""
     header = struct.pack(">IIBBBBB", 300_000, 300_000, 8, 2, 0, 0, 0)
     chunk = b"IHDR" + header
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + struct.pack(">I", 13)
+        + chunk
+        + struct.pack(">I", zlib.crc32(chunk))
+        + bytes(4)
+        + b"IDAT"
+        + bytes(4)
+    )
 
 
 def test_bad_input_ends_with_one_line_and_writes_nothing(command: Command, trays: Path) -> None:

@@ -1,6 +1,9 @@
+import io
+
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from csam_lightning.errors import InputError
 from csam_lightning.trays.palette import (
@@ -29,9 +32,9 @@ def test_order_of_known_palettes_is_found(palette: np.ndarray) -> None:
 
 def test_blurred_and_compressed_scans_keep_their_levels() -> None:
     scan = cv2.GaussianBlur(SPECTRUM[PATCHES], (5, 5), 1)
-    scan = cv2.imdecode(cv2.imencode(".jpg", scan, [cv2.IMWRITE_JPEG_QUALITY, 95])[1], cv2.IMREAD_COLOR).astype(
-        np.uint8
-    )
+    file = io.BytesIO()
+    Image.fromarray(scan.astype(np.uint8)).save(file, "JPEG", quality=95, subsampling=0)
+    scan = np.array(Image.open(file))
     found = find_palette(scan, where="scan")
     assert found.shape == SPECTRUM.shape
     assert np.abs(found.astype(int) - SPECTRUM).max() <= 8
