@@ -106,7 +106,7 @@ def _mode(colours: NDArray[np.uint8]) -> NDArray[np.int16]:
 
 
 def _typical(boxes: Sequence[Box]) -> Size | None:
-    """Return the size in which most comes, by length, for specks are many and heaps are large; None without boxes that are large enough."""
+    """Return the size in which most comes, measured by length; None without boxes that are large enough."""
     sides = np.array([(box.width, box.height) for box in boxes if box.height >= MIN_SIDE]).reshape(-1, 2)
     if not len(sides):
         return None

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from csam_lightning.trays.boxes import Box, Size
 from csam_lightning.trays.patches import Patch, opened, patches_of
 
-SHORT_SIDE = 16  # pixels that a unit's short side is scaled down to: enough to tell directions, and quick
-STEP = 4  # degrees between the directions tried
+SHORT_SIDE = 20  # pixels that a unit's short side is scaled down to: enough to tell directions, and quick
+STEP = 3  # degrees between the directions tried
 RIM = 2  # pixels around the rectangle that should be empty
 FILLED = 0.8  # share of a rectangle that is covered where a unit lies
 
