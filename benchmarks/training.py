@@ -1,113 +1,119 @@
-"""``python -m benchmarks.training``: a fold of the product against a bare PyTorch loop, in turns, on one thread.
-
-The bare loop has the same network, optimiser, precision and batches, its tensors already in memory, and does nothing
-but steps: it is the limit. Ratios are taken round by round, so that a machine whose speed drifts does not matter.
-"""
+"""Training speed and memory: a fold against the limit and split into parts, a cell against what is usual."""
 
 import argparse
-import platform
-import resource
+import shlex
 import statistics
-import tempfile
-import time
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import torch
-from rich.console import Console
-from rich.table import Table
-from torch import nn
+from benchmarks.cell import FOLDS, CellBench, CellRounds, CellTask
+from benchmarks.fold import FoldFigures, measure_fold
+from benchmarks.observer import Taken
+from benchmarks.results import CACHE, machine, publish
+from benchmarks.task import SIZES
+from csam_lightning.progress import console
+from csam_lightning.reporting.tables import Table
+from csam_lightning.training.devices import check_accelerator
 
-from csam_lightning.config import Arch, AugmentConfig, ModelConfig, Select, Strategy, TrainerConfig, When
-from csam_lightning.data.folds import Fold, Images
-from csam_lightning.model.resnet import build_resnet
-from csam_lightning.progress import track
-from csam_lightning.training.fold import train_fold
-from csam_lightning.training.job import FoldFolder, FoldJob
+MEGABYTE = 1e6
 
-CLASSES = 4
-
-
-def main() -> None:
-    """Measure and print one table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__.splitlines()[0])
-    parser.add_argument("--image-size", type=int, default=100, help="pixels of a side (default: %(default)s)")
-    parser.add_argument("--batch-size", type=int, default=8, help="images per step (default: %(default)s)")
-    parser.add_argument("--images", type=int, default=160, help="training images per epoch (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (default: %(default)s)")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    rates: dict[str, list[float]] = {"limit": [], "ours": []}
-    for _ in track(range(options.rounds), description="rounds", total=options.rounds):
-        rates["limit"].append(bare_loop(options.image_size, options.batch_size, options.images))
-        rates["ours"].append(product(options.image_size, options.batch_size, options.images))
-    show(rates, options)
+NOTES = (
+    """limit: a bare PyTorch loop with the same network, optimiser, precision and threads, its tensors in memory: the
+training steps, and one forward pass over the validation scans. ours: an epoch of a fold with input, augmentation,
+metrics, validation, checkpoint and history. Both run in turns in one process; shares are medians of rounds.""",
+    """Parts are CPU seconds of one thread an epoch, each piece run alone; the rest is what remains of ours: metrics,
+Lightning's loop, logging.""",
+    """usual: benchmarks/usual.py, the same images, epochs and batches. Whole commands in turns, start-up included;
+ratios are medians of rounds.""",
+)
 
 
-def bare_loop(side: int, batch: int, images: int) -> float:
-    """Return images per second of steps alone, after two steps to warm up."""
-    network = build_resnet("resnet18", num_classes=CLASSES, weights=None)
-    optimizer = torch.optim.AdamW(network.parameters(), fused=True)
-    loss = nn.CrossEntropyLoss()
-    inputs, codes = torch.randn(batch, 1, side, side), torch.arange(batch) % CLASSES
-    steps = images // batch
-    began = 0.0
-    for step in range(steps + 2):
-        if step == 2:  # noqa: PLR2004 - the warm-up is over
-            began = time.perf_counter()
-        optimizer.zero_grad(set_to_none=True)
-        loss(network(inputs), codes).backward()
-        optimizer.step()
-    return steps * batch / (time.perf_counter() - began)
-
-
-def product(side: int, batch: int, images: int) -> float:
-    """Return images per second of a fold's second epoch: data, augmentation, metrics, validation and checkpoint."""
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        validation = images // 4
-        pixels = np.random.default_rng(0).integers(0, 255, (images + validation, side, side), dtype=np.uint8)
-        np.save(folder / "pixels.npy", pixels)
-        rows = np.arange(len(pixels))
-        training, held_out = rows[:images], rows[images:]
-        job = FoldJob(
-            fold=Fold(
-                0, Images(training, np.zeros_like(training)), training, Images(held_out, np.zeros_like(held_out))
-            ),
-            folder=folder / "fold",
-            pixels=folder / "pixels.npy",
-            train_rows=rows,
-            test_rows=rows[:0],
-            codes=rows % CLASSES,
-            num_classes=CLASSES,
-            copies_frozen=False,
-            batch_size=batch,
-            seed=0,
-            augment=AugmentConfig(rotation_degrees=180, contrast=0.2, when=When.epoch),
-            model=ModelConfig(Arch.resnet18, None),
-            trainer=TrainerConfig(2, 1e-3, 0.05, 1, Select.last, "cpu", 1, Strategy.auto, "32-true", 1, 1),
-        )
-        train_fold(job, lambda _: None)
-        return images / FoldFolder(job.folder).read_history()[1]["seconds"]
-
-
-def show(rates: dict[str, list[float]], options: argparse.Namespace) -> None:
-    """Print images per second, their spread, and ours against the limit."""
-    table = Table("", "images/s, median", "least to most", "of the limit, median of rounds")
-    for name, values in rates.items():
-        shares = [value / limit for value, limit in zip(values, rates["limit"], strict=True)]
-        spread = f"{min(values):.1f} to {max(values):.1f}"
-        table.add_row(name, f"{statistics.median(values):.1f}", spread, f"{statistics.median(shares):.2f}")
-    on = Console()
-    on.print(
-        f"ResNet-18, {options.image_size} px, batch {options.batch_size}, {options.images} images an epoch, 1 thread, "
-        f"torch {torch.__version__}, {platform.machine()}; ours includes input, augmentation, validation of a quarter "
-        "as many scans, and the epoch's checkpoint",
-        soft_wrap=True,
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what can be chosen."""
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="epochs of each fold that are timed; 0: none (default: %(default)s)"
     )
-    on.print(table)
-    on.print(f"peak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+    parser.add_argument("--cell-rounds", type=int, default=3, help="runs of each cell; 0: none (default: %(default)s)")
+    parser.add_argument("--cell-epochs", type=int, default=5, help="epochs of each cell's folds (default: %(default)s)")
+    parser.add_argument("--accelerator", choices=("cpu", "gpu"), default="cpu", help="default: %(default)s")
+    parser.add_argument("--cache-dir", type=Path, default=CACHE, help="of the scans (default: %(default)s)")
 
 
-if __name__ == "__main__":
-    main()
+def main(options: argparse.Namespace) -> None:
+    """Measure, print and keep."""
+    check_accelerator(options.accelerator, 1)
+    facts = machine()
+    tables = []
+    if options.rounds:
+        folds = list(_folds(options.accelerator, options.rounds))
+        tables = [speed_table(folds), parts_table(folds)]
+    if options.cell_rounds:
+        task = CellTask(epochs=options.cell_epochs, accelerator=options.accelerator)
+        tables.append(_cell_table(task, _cells(task, options.cell_rounds, options.cache_dir)))
+    publish("training", f"python -m benchmarks {shlex.join(sys.argv[1:])}", facts, tables, NOTES)
+
+
+def _folds(accelerator: str, rounds: int) -> Iterator[FoldFigures]:
+    tasks = [
+        replace(size, precision=precision, accelerator=accelerator)
+        for size in SIZES
+        for precision in ("32-true", "bf16-mixed")
+    ]
+    for task in tasks:
+        console().print(f"a fold of {task.name}: {rounds} rounds")
+        yield measure_fold(task, rounds=rounds)
+
+
+def speed_table(folds: Sequence[FoldFigures]) -> Table:
+    """Return images per second, CPU time and memory of the limit and of ours, two rows a fold."""
+    header = ["fold", "who", "images/s", "ms CPU per image", "peak memory / MB", "of the limit"]
+    rows: list[list[str | float]] = []
+    for fold in folds:
+        images = fold.task.images
+        for who, parts, memory, share in (
+            ("limit", ("steps", "validation"), fold.limit_bytes, 1.0),
+            ("ours", ("ours",), fold.ours_bytes, fold.share_of_limit),
+        ):
+            wall, cpu = (sum(fold.seconds(part, clock) for part in parts) for clock in ("wall", "cpu"))
+            rows.append([fold.task.name, who, images / wall, 1000 * cpu / images, memory / MEGABYTE, share])
+    return Table("speed", "One fold, an epoch with its validation", header, rows)
+
+
+def parts_table(folds: Sequence[FoldFigures]) -> Table:
+    """Return where the CPU time of an epoch goes, a row a fold."""
+    parts = ("steps", "validation", "input", "checkpoint")
+    header = ["fold", "ours / s", *parts, "the rest", "input, share of CPU time"]
+    rows: list[list[str | float]] = []
+    for fold in folds:
+        whole = fold.seconds("ours", "cpu")
+        each = [fold.seconds(part, "cpu") for part in parts]
+        rows.append([fold.task.name, whole, *each, whole - sum(each), fold.seconds("input", "cpu") / whole])
+    return Table("parts", "Where an epoch's CPU time goes, in seconds", header, rows)
+
+
+def _cells(task: CellTask, rounds: int, cache: Path) -> CellRounds:
+    bench, found = CellBench(task, cache=cache), CellRounds()
+    for number in range(1, rounds + 1):
+        console().print(f"cells, round {number} of {rounds}")
+        found.ours.append(bench.ours())
+        found.ours_bf16.append(bench.ours("trainer.precision=bf16-mixed"))
+        found.usual.append(bench.usual())
+    return found
+
+
+def _cell_table(task: CellTask, cells: CellRounds) -> Table:
+    images = task.size * task.epochs * FOLDS
+    header = ["who", "wall / s", "images/s", "CPU / s", "cores used", "peak memory / MB", "usual's wall / this"]
+    rows: list[list[str | float]] = []
+    for who, taken in (("usual", cells.usual), ("ours", cells.ours), ("ours, bf16", cells.ours_bf16)):
+        ratios = [usual.wall / mine.wall for usual, mine in zip(cells.usual, taken, strict=True)]
+        wall, cpu = _median(taken, "wall"), _median(taken, "cpu")
+        memory = _median(taken, "memory") / MEGABYTE
+        rows.append([who, wall, images / wall, cpu, cpu / wall, memory, statistics.median(ratios)])
+    return Table("cell", f"A cell of {task.name}", header, rows)
+
+
+def _median(taken: Sequence[Taken], what: str) -> float:
+    return float(statistics.median(getattr(one, what) for one in taken))

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import resource_tracker
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -57,6 +57,14 @@ def preloaded_context(module: str) -> ForkServerContext | SpawnContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([module])
     return context
+
+
+def start_preloading(module: str) -> None:
+    """Start what :func:`preloaded_context` speaks of now, so that ``module`` is there when the first process starts."""
+    context = preloaded_context(module)
+    if isinstance(context, ForkServerContext):
+        with program_left_out(), interrupts_ignored():
+            forkserver.ensure_running()
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from csam_lightning.config import Arch, TrainConfig
 from csam_lightning.processes import usable_cores, usable_memory
@@ -20,8 +20,6 @@ Just above what was measured between 32 and 350 px in batches of 8 to 64.
 
 SHARE_FOR_FOLDS = 0.8
 """Of a machine's memory; the rest is for the processes that watch the folds, for files and for the system."""
-
-OmegaConf.register_new_resolver("usable_cores", usable_cores, replace=True)  # for conf/hydra/launcher/ray_local.yaml
 
 
 def with_share_of_machine(config: TrainConfig, launcher: DictConfig) -> TrainConfig:

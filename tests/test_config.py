@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,10 @@ from csam_lightning.cli import typed
 from csam_lightning.config import Arch, TrainConfig, check_values
 from csam_lightning.errors import InputError
 from csam_lightning.evaluation.cell import prepare_cell
+from csam_lightning.evaluation.identity import read_data
 from csam_lightning.model.resnet import ARCHITECTURES
-from csam_lightning.train import flatten
+from csam_lightning.processes import usable_cores
+from csam_lightning.train_cell import flatten
 from csam_lightning.training.fold import train_fold
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -55,7 +59,7 @@ def test_every_config_file_composes_and_trains_a_step(
         overrides += ["data=folder", f"data.root={scans_folder}"]
     config = typed(composed(*dict.fromkeys(overrides)), TrainConfig)
     check_values(config)
-    cell = prepare_cell(config)
+    cell = prepare_cell(config, read_data(config))
     train_fold(cell.job(cell.folds[0]), lambda _: None)
     assert cell.fold_folder(0).finished
     assert name
@@ -103,7 +107,8 @@ def test_value_that_makes_no_sense_is_an_error(override: str, message: str, comp
 
 def cell_id(composed: Compose, scans: Path, *overrides: str) -> str:
     base = ["data=folder", f"data.root={scans}", "data.image_size=32", "data.num_folds=2"]
-    return prepare_cell(typed(composed(*base, *overrides), TrainConfig)).id
+    config = typed(composed(*base, *overrides), TrainConfig)
+    return prepare_cell(config, read_data(config)).id
 
 
 @pytest.mark.parametrize(
@@ -169,3 +174,10 @@ def test_networks_of_the_configuration_are_those_of_the_model() -> None:
 def test_flatten_joins_keys() -> None:
     nested: dict[str, Any] = {"a": {"b": 1, "c": {"d": [1, 2]}}, "e": None}
     assert flatten(nested) == {"a.b": "1", "a.c.d": "[1, 2]", "e": "None"}
+
+
+def test_the_command_alone_knows_what_its_launchers_ask_for() -> None:
+    """Hydra resolves a launcher's settings before any job has imported anything."""
+    code = "import csam_lightning.train, omegaconf; print(omegaconf.OmegaConf.create({'n': '${usable_cores:}'}).n)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == usable_cores()

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from csam_lightning import processes, sharing
 from csam_lightning.config import TrainConfig
 from csam_lightning.sharing import with_share_of_machine
-from csam_lightning.sweeps import session
+from csam_lightning.sweeps import closing
 from csam_lightning.sweeps.session import job_settings
 
 GIGABYTE = 10**9
@@ -79,7 +79,7 @@ def test_control_groups_limit_memory(tmp_path: Path) -> None:
 
 def test_being_asked_to_end_under_ray_sums_the_sweep_up(monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[bool] = []
-    monkeypatch.setattr(session, "_begun", [SimpleNamespace(close=lambda *, over: closed.append(over))])
-    with pytest.raises(KeyboardInterrupt), session.sweep_closed():
+    monkeypatch.setattr(closing, "begun", [SimpleNamespace(close=lambda *, over: closed.append(over))])
+    with pytest.raises(KeyboardInterrupt), closing.sweep_closed():
         sys.exit(15)
     assert closed == [False]

@@ -18,7 +18,7 @@ cv2.setNumThreads(0)  # threads belong to the network; an image of 100 px gains 
 
 
 class Augmentation:
-    """Rotation by a random angle and a random change of contrast about the image's mean.
+    """Rotation by a random angle, then multiplication of all grey values by a random factor.
 
     Args:
         rotation_degrees: Angles are drawn uniformly from ± this many degrees; the border is mirrored. 0: none.
@@ -27,9 +27,11 @@ class Augmentation:
 
     def __init__(self, *, rotation_degrees: float, contrast: float) -> None:
         """Build the pipeline."""
-        steps: list[A.BasicTransform] = []
+        self.rotation_degrees = rotation_degrees
+        self.contrast = contrast
+        self._steps: list[A.BasicTransform] = []
         if rotation_degrees:
-            steps.append(
+            self._steps.append(
                 A.Rotate(
                     limit=(-rotation_degrees, rotation_degrees),
                     interpolation=cv2.INTER_LINEAR,
@@ -38,18 +40,21 @@ class Augmentation:
                 )
             )
         if contrast:
-            steps.append(
+            self._steps.append(
                 A.RandomBrightnessContrast(brightness_limit=(0, 0), contrast_limit=(-contrast, contrast), p=1.0)
             )
-        self._pipeline = A.Compose(steps) if steps else None
 
     def __call__(self, image: "NDArray[np.uint8]", *, seed: int) -> "NDArray[np.uint8]":
-        """Return the change of ``image`` (H, W) that ``seed`` stands for, same shape."""
-        if self._pipeline is None:
-            return image
-        self._pipeline.set_random_seed(seed)
-        changed: NDArray[np.uint8] = self._pipeline(image=image)["image"]
-        return changed
+        """Return the change of ``image`` (H, W) that ``seed`` stands for, same shape.
+
+        Each step has a seed of its own: albumentations' Compose gives all the same one, and then the factor rises with
+        the angle.
+        """
+        seeds = np.random.SeedSequence(seed).generate_state(len(self._steps)).tolist()
+        for step, own_seed in zip(self._steps, seeds, strict=True):
+            step.set_random_seed(own_seed)
+            image = step(image=image)["image"]
+        return image
 
 
 @dataclass(frozen=True)
@@ -79,3 +84,16 @@ class AugmentationPlan:
         moment = epoch + 1 if self.when == "epoch" else 0
         entropy = np.random.SeedSequence((self.seed, fold, moment, scan, copy))
         return self.augmentation(scan_image, seed=int(entropy.generate_state(1)[0]))
+
+    def draw(self, images: int, *, epoch: int) -> "tuple[NDArray[np.float32], NDArray[np.float32]]":
+        """Draw the changes of an epoch's images at once, for :mod:`csam_lightning.data.device_augment`.
+
+        The distribution is that of :meth:`image`, the draws are others: they depend on (seed, fold, epoch) and on an
+        image's position.
+
+        Returns:
+            Angles in degrees and factors of the grey values, both of shape (images,).
+        """
+        rng = np.random.default_rng((self.seed, 0 if self.fold is None else self.fold + 1, epoch, 0xA06))
+        shares = rng.uniform(-1, 1, (images, 2)).astype(np.float32)
+        return self.augmentation.rotation_degrees * shares[:, 0], 1 + self.augmentation.contrast * shares[:, 1]

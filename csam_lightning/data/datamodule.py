@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import lightning as L
 import numpy as np
@@ -15,6 +15,8 @@ from csam_lightning.data.folds import Fold, Images
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+Batch = tuple[Tensor, Tensor]
 
 EVALUATION_BATCH = 64
 """Images per batch where nothing is learnt; has no influence on any number but speed."""
@@ -53,7 +55,17 @@ class LabelledScans:
         return mean, float(np.sqrt((counts * (grey - mean) ** 2).sum() / counts.sum()))
 
 
-class TrainingImages(Dataset[tuple[Tensor, Tensor]]):
+def images_as_seen(scans: LabelledScans, images: Images, plan: AugmentationPlan) -> "NDArray[np.uint8]":
+    """Return images, uint8 of shape (images, side, side): scans as scanned, augmented copies as they were made."""
+    pairs = zip(images.scan.tolist(), images.copy.tolist(), strict=True)
+    seen = [
+        plan.image(scans.image(scan), scan=scan, copy=copy, epoch=0) if copy else scans.image(scan)
+        for scan, copy in pairs
+    ]
+    return np.stack(seen)
+
+
+class TrainingImages(Dataset[Batch]):
     """Training images as they look in an epoch; the key is (epoch, position)."""
 
     def __init__(self, scans: LabelledScans, images: Images, plan: AugmentationPlan) -> None:
@@ -66,13 +78,19 @@ class TrainingImages(Dataset[tuple[Tensor, Tensor]]):
         """Count the images of an epoch."""
         return len(self._images)
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """Return one image, uint8 of shape (1, side, side), and its class number, int64."""
-        epoch, position = key
-        scan = int(self._images.scan[position])
-        copy = int(self._images.copy[position])
-        pixels = self._plan.image(self._scans.image(scan), scan=scan, copy=copy, epoch=epoch)
-        return torch.from_numpy(np.array(pixels)).unsqueeze(0), torch.tensor(self._scans.codes[scan])
+    def __getitems__(self, keys: list[tuple[int, int]]) -> Batch:
+        """Return a batch: uint8 of shape (batch, 1, side, side), int64 of shape (batch,)."""
+        images, rows = [], []
+        for epoch, position in keys:
+            scan, copy = int(self._images.scan[position]), int(self._images.copy[position])
+            images.append(self._plan.image(self._scans.image(scan), scan=scan, copy=copy, epoch=epoch))
+            rows.append(scan)
+        return torch.from_numpy(np.stack(images)).unsqueeze(1), torch.from_numpy(self._scans.codes[rows])
+
+
+def _as_it_is(batch: Any) -> Any:
+    """Return a batch that needs no collating, in PyTorch's place for it."""
+    return batch
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
@@ -98,11 +116,11 @@ class EpochSampler(Sampler[tuple[int, int]]):
         self._used = length - left_over if left_over < max(devices, 2) <= length else length
         self._mine = slice(rank, self._used, devices)
         self._seed = (seed, fold)
-        self._epoch = 0
+        self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that the next iteration belongs to."""
-        self._epoch = epoch
+        self.epoch = epoch
 
     def __len__(self) -> int:
         """Count the rank's images of an epoch."""
@@ -110,8 +128,12 @@ class EpochSampler(Sampler[tuple[int, int]]):
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         """Yield (epoch, position)."""
-        order = np.random.default_rng((*self._seed, self._epoch)).permutation(self._length)
-        return iter([(self._epoch, int(position)) for position in order[self._mine]])
+        return iter([(self.epoch, int(position)) for position in self.positions()])
+
+    def positions(self) -> "NDArray[np.int64]":
+        """Return the positions of the epoch in their order, int64 of shape (len(self),)."""
+        order = np.random.default_rng((*self._seed, self.epoch)).permutation(self._length)
+        return order[self._mine]
 
 
 class FoldDataModule(L.LightningDataModule):
@@ -142,7 +164,7 @@ class FoldDataModule(L.LightningDataModule):
         self._rank = rank
         self._devices = devices
 
-    def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
+    def train_dataloader(self) -> DataLoader[Batch]:
         """Return the loader of training images; decoded scans are in memory, so it needs no worker processes."""
         images = TrainingImages(self._scans, self._fold.training, self._plan)
         sampler = EpochSampler(
@@ -153,7 +175,8 @@ class FoldDataModule(L.LightningDataModule):
             rank=self._rank,
             devices=self._devices,
         )
-        return DataLoader(images, batch_size=self._batch_size // self._devices, sampler=sampler)
+        size = self._batch_size // self._devices
+        return DataLoader(images, batch_size=size, sampler=sampler, collate_fn=_as_it_is)
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         """Return the loader of the rank's validation scans, in the order of ``fold.validation.scans``."""

@@ -16,7 +16,9 @@ AHEAD = 256  # files under way at once: bounds the memory that results waiting f
 T = TypeVar("T")
 
 
-def in_order(manifest: Manifest, read: Callable[[Path], T], *, workers: int | None = None) -> Iterator[T | InputError]:
+def in_order(
+    manifest: Manifest, read: Callable[[Path], T], *, start: int = 0, workers: int | None = None
+) -> Iterator[T | InputError]:
     """Yield what ``read`` makes of each scan's file, in the manifest's order, several at a time.
 
     Threads do it: decoding and hashing release Python's lock, and nothing has to be started or copied.
@@ -24,6 +26,7 @@ def in_order(manifest: Manifest, read: Callable[[Path], T], *, workers: int | No
     Args:
         manifest: The scans.
         read: Reads one file.
+        start: The first scan to read.
         workers: Files read at a time, or None: one per processor, 16 at most.
 
     Yields:
@@ -42,7 +45,7 @@ def in_order(manifest: Manifest, read: Callable[[Path], T], *, workers: int | No
             return InputError(f"'{path}' {error.what}", where=where, mend=error.mend)
 
     with ThreadPoolExecutor(workers or min(os.cpu_count() or 1, MOST_WORKERS)) as pool:
-        positions = iter(range(len(manifest.table)))
+        positions = iter(range(start, len(manifest.table)))
         while chunk := list(islice(positions, AHEAD)):
             yield from pool.map(one, chunk)
 

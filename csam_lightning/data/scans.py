@@ -8,7 +8,8 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeAlias, cast
@@ -21,13 +22,13 @@ from csam_lightning.data.images import range_of, read_bytes, read_image, resize_
 from csam_lightning.data.manifest import Manifest, listing
 from csam_lightning.data.problems import errors_in, warnings_in
 from csam_lightning.data.reading import in_order, or_raise
+from csam_lightning.data.row_file import ARRAY, JOURNAL, Row, add_rows, rows_there
 from csam_lightning.errors import InputError
-from csam_lightning.files import folder_written_atomically
 from csam_lightning.progress import track
 
 VERSION = 2
 """Of the decoding, the resizing and the files; a change of any of them must raise it."""
-PIXELS, FACTS = "scans.npy", "facts.json"
+FACTS = "facts.json"
 
 Array: TypeAlias = "np.memmap[tuple[int, int, int], np.dtype[np.uint8]]"
 
@@ -79,7 +80,8 @@ def cached_scans(manifest: Manifest, image_size: int, cache_dir: Path, *, worker
     Args:
         manifest: The scans.
         image_size: Height and width wanted, pixels.
-        cache_dir: Folder for the arrays; made if missing. Processes may share it.
+        cache_dir: Folder for the arrays; made if missing. Processes may share it. What an interruption has left of an
+            array there is gone on with.
         workers: Files read at a time, or None: one per processor, 16 at most.
 
     Raises:
@@ -97,8 +99,8 @@ def cached_scans(manifest: Manifest, image_size: int, cache_dir: Path, *, worker
             cached = _open(folder, shape)
             if cached is None:
                 shutil.rmtree(folder, ignore_errors=True)
-                with folder_written_atomically(folder) as temporary:
-                    _write(temporary, manifest, shape, file_hashes, workers)
+                with _resumable(folder) as unfinished:
+                    _write(unfinished, manifest, shape, file_hashes, workers)
                 cached = _open(folder, shape)
     except OSError as error:
         raise InputError(
@@ -109,7 +111,23 @@ def cached_scans(manifest: Manifest, image_size: int, cache_dir: Path, *, worker
     assert cached is not None  # noqa: S101 -- it was just written
     array, facts = cached
     _check_duplicates(manifest, facts.picture_hashes)
-    return Scans(array, _fingerprint(manifest, file_hashes), folder / PIXELS, facts.sample_bits)
+    return Scans(array, _fingerprint(manifest, file_hashes), folder / ARRAY, facts.sample_bits)
+
+
+@contextmanager
+def _resumable(folder: Path) -> Iterator[Path]:
+    """Yield a folder that takes the place of ``folder`` when the block ends; an interruption leaves it for another try.
+
+    An error leaves nothing: a damaged image, once mended, makes another key, and a full disk needs the room.
+    """
+    unfinished = folder.with_name(f".{folder.name}-unfinished")
+    unfinished.mkdir(exist_ok=True)
+    try:
+        yield unfinished
+        unfinished.rename(folder)
+    except Exception:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
 
 
 def _keep_out_of_data(cache_dir: Path, root: Path) -> None:
@@ -143,7 +161,7 @@ def _file_hash(path: Path) -> str:
 def _open(folder: Path, shape: tuple[int, int, int]) -> "tuple[Array, _Facts] | None":
     """Return array and facts of a cache folder, or None where there are none or damaged ones."""
     try:
-        array = np.load(folder / PIXELS, mmap_mode="r", allow_pickle=False)
+        array = np.load(folder / ARRAY, mmap_mode="r", allow_pickle=False)
         facts = _Facts(**json.loads((folder / FACTS).read_text()))
     except (OSError, ValueError, EOFError, TypeError):
         return None
@@ -158,31 +176,32 @@ def _write(
     file_hashes: Sequence[str],
     workers: int | None,
 ) -> None:
-    """Decode and resize every scan, and write array and facts.
+    """Decode and resize every scan that is not in ``folder`` yet, and write array and facts.
 
-    16-bit files are decoded once before, since the range of all of them decides about each. The array is written as a
-    stream, since a memory map on a full disk kills the process instead of raising.
+    16-bit files are decoded once before, since the range of all of them decides about each.
     """
     side = shape[1]
     sample_bits = range_of(list(or_raise(in_order(manifest, sample_peak, workers=workers))))
+    picture_hashes = rows_there(folder, shape)
+    there = len(picture_hashes)
 
     def decoded(path: Path) -> tuple[bytes, str, str]:
         image = read_image(path)
         return resize_grey(image.pixels(sample_bits), side).tobytes(), image.picture_hash, image.file_hash
 
-    results = or_raise(in_order(manifest, decoded, workers=workers))
-    picture_hashes = []
-    with (folder / PIXELS).open("wb") as file:
-        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(file, header)
-        tracked = track(results, description=f"decoding scans at {side}x{side} px", total=shape[0])
-        for position, (pixels, picture_hash, file_hash) in enumerate(tracked):
+    def rows() -> Iterator[Row]:
+        results = or_raise(in_order(manifest, decoded, start=there, workers=workers))
+        tracked = track(results, description=f"decoding scans at {side}x{side} px", total=shape[0] - there)
+        for position, (pixels, picture_hash, file_hash) in enumerate(tracked, start=there):
             if file_hash != file_hashes[position]:
                 raise InputError(
                     "changed while it was being read", where=manifest.where(position), mend="run the command again"
                 )
-            file.write(pixels)
             picture_hashes.append(picture_hash)
+            yield Row(pixels, picture_hash)
+
+    add_rows(folder, shape, rows())
+    (folder / JOURNAL).unlink()
     (folder / FACTS).write_text(json.dumps(asdict(_Facts(sample_bits, picture_hashes))))
 
 

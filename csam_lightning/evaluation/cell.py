@@ -10,12 +10,14 @@ import numpy as np
 from csam_lightning.config import TrainConfig
 from csam_lightning.data.folds import Fold, check_disjoint, fold_table, make_folds
 from csam_lightning.data.scans import cached_scans
-from csam_lightning.evaluation.identity import CellKey, read_data, settled
+from csam_lightning.evaluation.identity import CellKey, settled
 from csam_lightning.training.job import FoldJob
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
+
+    from csam_lightning.data.manifest import Manifest
 
 
 @dataclass(frozen=True)
@@ -85,15 +87,18 @@ class Cell(CellKey):
         return fold_table(self.table, self.folds, self.test, protocol=self.config.data.protocol.value)
 
 
-def prepare_cell(config: TrainConfig) -> Cell:
-    """Read and check the manifest, decode the scans where that was not done yet, and make the folds.
+def prepare_cell(config: TrainConfig, manifest: "Manifest") -> Cell:
+    """Decode the scans where that was not done yet, and make the folds.
+
+    Args:
+        config: The cell's settings.
+        manifest: Its data, see :func:`csam_lightning.evaluation.identity.read_data`.
 
     Raises:
         InputError: Something about the data or the settings is wrong.
     """
     config = settled(config)
     data = config.data
-    manifest = read_data(config)
     splits = manifest.table["split"]
     train_rows, test_rows = (np.flatnonzero(splits == name).astype(np.int64) for name in ("train", "test"))
     table, test = (manifest.table.iloc[rows].reset_index(drop=True) for rows in (train_rows, test_rows))

@@ -16,7 +16,7 @@ from csam_lightning.training.job import FoldFolder
 if TYPE_CHECKING:
     from csam_lightning.data.manifest import Manifest
 
-GENERATION = 1
+GENERATION = 2
 """Part of every cell's identity: raise it when a change to this package changes what a configuration means."""
 
 

@@ -35,6 +35,8 @@ def draw_curves(histories: Sequence[Mapping[str, Mapping[int, float]]], *, title
         _draw_curve(axis, [history[f"train/{name}"] for history in histories], TRAINING, "training (running mean)")
         _draw_curve(axis, [history[f"val/{name}"] for history in histories], VALIDATION, "validation")
         axis.set_xlabel("epoch")
+        last = max(epoch for history in histories for epoch in history[f"val/{name}"])
+        axis.set_xlim(0.5, last + 0.5)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.set_ylim(bottom=0)
     axes[0].set_ylabel("cross-entropy / nat")
@@ -75,8 +77,11 @@ class Matrix:
 def draw_confusion(matrices: Sequence[Matrix]) -> Figure:
     """Draw confusion matrices side by side, one or two: counts, and shares of the actual class as shade."""
     size = max(len(matrix.classes) for matrix in matrices)
-    side = min(PAGE / 2, 3 + 0.15 * size)
-    figure = Figure(figsize=(PAGE / 2 * len(matrices), side + 0.9), layout="constrained")
+    if len(matrices) == 1:
+        shape = (max(PAGE / 2, 0.75 * size + 2.2), max(3.6, 0.75 * size + 1.6))
+    else:
+        shape = (PAGE, min(PAGE / 2, 3 + 0.15 * size) + 0.9)
+    figure = Figure(figsize=shape, layout="constrained")
     axes = figure.subplots(1, len(matrices), squeeze=False)[0]
     for axis, matrix in zip(axes, matrices, strict=True):
         shares = matrix.counts / np.maximum(matrix.counts.sum(axis=1, keepdims=True), 1)

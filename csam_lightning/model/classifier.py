@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 import lightning as L
 import torch
 from torch import Tensor, nn
-from torchmetrics import Metric, MetricCollection
+from torchmetrics import MetricCollection
 from torchmetrics.classification import (
     MulticlassAccuracy,
     MulticlassConfusionMatrix,
@@ -87,11 +87,15 @@ class ScanClassifier(L.LightningModule):
         accuracy = (logits.detach().argmax(dim=1) == codes).float().mean()
         self.train_loss.update(loss, len(codes))
         self.train_accuracy.update(accuracy, len(codes))
-        means: dict[str, Metric] = {"train/loss": self.train_loss, "train/accuracy": self.train_accuracy}
-        self.log_dict(means, on_step=False, on_epoch=True)
         images_here = torch.tensor(float(len(codes)), device=loss.device)
         images_per_device = self.trainer.strategy.reduce(images_here.clone(), reduce_op="mean")
         return loss * (images_here / images_per_device)
+
+    def on_train_epoch_end(self) -> None:
+        """Log the running means: once, since to log a metric at each step costs more than the metric."""
+        self.log_dict({"train/loss": self.train_loss.compute(), "train/accuracy": self.train_accuracy.compute()})
+        self.train_loss.reset()
+        self.train_accuracy.reset()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
         """Add a batch to the loss and the metrics of the whole validation set."""

@@ -7,7 +7,7 @@ from csam_lightning.figures.style import styled
 from csam_lightning.reporting import evidence
 from csam_lightning.reporting.cell_items import confusion_item, counts_item, curves_item, metallization_item
 from csam_lightning.reporting.cells import FACTORS, ReportCell, fold_count
-from csam_lightning.reporting.choice import choose_as_the_paper, choose_ours, comparable
+from csam_lightning.reporting.choice import choose_as_the_paper, choose_ours, comparable, few_folds
 from csam_lightning.reporting.document import Document
 from csam_lightning.reporting.figures_sweep import Chosen
 from csam_lightning.reporting.selection import Selection
@@ -56,7 +56,7 @@ def assemble(store: "StoreReader", selection: Selection) -> Document:
         facts=_facts(store, selection),
         ours=ours,
         papers=papers,
-        remarks=remarks,
+        remarks=[*remarks, *few_folds(cells)],
         items=items,
         unfinished=Table("unfinished", "Cells without results", ["cell", "cell id", "reason"], undone),
     )

@@ -8,12 +8,15 @@ from math import inf, sqrt
 from csam_lightning.reporting.cells import ReportCell
 
 LEVEL = 0.95
+ENOUGH_FOLDS = 4
+"""With fewer, a confidence interval is more than twice as wide as over five."""
 
 OUR_RULE = (
     "Best macro F1 (mean over the folds), if its 95 % confidence interval overlaps that of no other cell; otherwise, "
-    "of that cell and those whose interval overlaps its, the one that took the fewest seconds. The interval is "
-    "Student's t over the folds: mean ± t(0.975, n − 1) · sd / √n. A cell of a single fold has no interval and counts "
-    "as overlapping."
+    "of that cell and those whose interval overlaps its, the one that took the fewest seconds (as they were measured: "
+    "cells of different machines, or of one under a changing load, do not compare). The interval is Student's t over "
+    "the folds: mean ± t(0.975, n − 1) · sd / √n, cut off at 0 and 1. A cell of a single fold has no interval and "
+    "counts as overlapping."
 )
 PAPER_RULE = (
     "Least overfitting among the cells that have seen enough delamination. Enough: their training images reach the "
@@ -38,18 +41,25 @@ class Choice:
     reason: str
 
 
-def interval(cell: ReportCell, metric: str = "val_f1") -> tuple[float, float]:
-    """Return the 95 % confidence interval of a metric's mean, Student's t over the folds; infinite for a single fold.
+def half_width(folds: int) -> float:
+    """Return half the width, in standard deviations, of the 95 % confidence interval over ``folds`` (at least 2)."""
+    from scipy.stats import t
+
+    return float(t.ppf((1 + LEVEL) / 2, folds - 1)) / sqrt(folds)
+
+
+def interval(cell: ReportCell) -> tuple[float, float]:
+    """Return the 95 % confidence interval of the mean macro F1, Student's t over the folds; infinite for a single fold.
+
+    It is cut off at 0 and 1, beyond which there is no score.
 
     Folds share training scans, so their values are not independent and the interval is somewhat too narrow.
     """
     count = len(cell.folds)
     if count < 2:  # noqa: PLR2004 - one value has no spread
         return -inf, inf
-    from scipy.stats import t
-
-    half = float(t.ppf((1 + LEVEL) / 2, count - 1)) * cell.std(metric) / sqrt(count)
-    return cell.mean(metric) - half, cell.mean(metric) + half
+    half = half_width(count) * cell.std("val_f1")
+    return max(0.0, cell.f1 - half), min(1.0, cell.f1 + half)
 
 
 def comparable(cells: Sequence[ReportCell]) -> tuple[list[ReportCell], list[str]]:
@@ -77,6 +87,20 @@ def comparable(cells: Sequence[ReportCell]) -> tuple[list[ReportCell], list[str]
             "packages with training."
         )
     return grouped, remarks
+
+
+def few_folds(cells: Sequence[ReportCell]) -> list[str]:
+    """Return what to bear in mind where cells have so few folds that our rule can hardly tell them apart."""
+    least = min(len(cell.folds) for cell in cells)
+    if least >= ENOUGH_FOLDS or len(cells) == 1:
+        return []
+    if least == 1:
+        return ["Cells of a single fold have no interval, so our rule cannot tell them apart: it takes the cheapest."]
+    ours, five = half_width(least), half_width(5)
+    wide = (
+        f"Over {least} folds a confidence interval reaches ±{ours:.1f} standard deviations (over 5 folds ±{five:.1f})"
+    )
+    return [f"{wide}, so our rule can hardly tell the cells apart and takes a cheap one."]
 
 
 def choose_ours(cells: Sequence[ReportCell]) -> Choice:

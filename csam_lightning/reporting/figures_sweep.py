@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.image import AxesImage
 
+MOST_TICKS = 8
+"""Image sizes that an axis names one by one, at most."""
+
 AXIS = {
     "data_size": "data size / images",
     "image_size": "image size / pixels of a side",
@@ -196,6 +199,9 @@ def draw_cost(cells: Sequence[ReportCell], chosen: Chosen) -> Figure:
         scale.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
         scale.set_major_formatter(StrMethodFormatter("{x:g}"))
         scale.set_minor_locator(NullLocator())
+    sides = sorted({cell.image_size for cell in cells})
+    if len(sides) <= MOST_TICKS:
+        axes[1].set_xticks(sides)
     for axis in axes:
         axis.margins(0.1)
     _legend(figure, axes)

@@ -1,9 +1,11 @@
 """Which runs a report is about."""
 
+import csv
 import difflib
+import io
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from csam_lightning.errors import InputError
 from csam_lightning.reporting.cells import ReportCell, Unfinished, read_cell
@@ -64,7 +66,8 @@ def select(store: StoreReader, experiment: str, names: Sequence[str] | None) -> 
         raise InputError(f"experiment {experiment!r} holds no cells", where="tracking.experiment", mend="train first")
     found = [_latest(runs)] if names is None else [_named(name, runs, store, others) for name in names]
     folds = {cell: below for part in found for cell, below in part.source.folds.items()}
-    done, undone = _sorted_out([cell for part in found for cell in part.cells], folds)
+    failed = [job for part in found if part.sweep for job in failed_jobs(store, part.sweep)]
+    done, undone = _sorted_out([cell for part in found for cell in part.cells], folds, failed)
     title = ", ".join(dict.fromkeys(f"{part.kind} {part.name}" for part in found))
     if not done:
         why = f" ({undone[0].name}: {undone[0].reason})" if undone else ""
@@ -80,6 +83,7 @@ class _Found:
     name: str
     cells: list[StoredRun]
     source: _Runs
+    sweep: StoredRun | None = None
 
 
 def _read(store: StoreReader, experiment: str) -> _Runs:
@@ -95,13 +99,14 @@ def _read(store: StoreReader, experiment: str) -> _Runs:
 def _latest(runs: _Runs) -> _Found:
     if not runs.sweeps:
         return _Found("experiment", runs.experiment, runs.cells, runs)
-    return _Found("sweep", runs.sweeps[0].name, runs.below(runs.sweeps[0]), runs)
+    latest = runs.sweeps[0]
+    return _Found("sweep", latest.name, runs.below(latest), runs, latest)
 
 
 def _named(name: str, runs: _Runs, store: StoreReader, experiments: Iterable[str]) -> _Found:
     for sweep in runs.sweeps:
         if name in {sweep.id, sweep.tags["sweep.id"], sweep.name, _head(sweep.name)}:
-            return _Found("sweep", sweep.name, runs.below(sweep), runs)
+            return _Found("sweep", sweep.name, runs.below(sweep), runs, sweep)
     cells = [cell for cell in runs.cells if name in {cell.id, cell.tags["cell.id"], cell.name}]
     if cells:
         return _Found("cell", cells[0].name, cells, runs)
@@ -122,16 +127,29 @@ def _head(name: str) -> str:
     return name.partition(" · ")[0]
 
 
+def failed_jobs(store: StoreReader, sweep: StoredRun) -> list[Unfinished]:
+    """Return what a sweep's summary tells of its failed jobs; of one that never became a cell it alone knows."""
+    content = store.artifact(sweep.id, "summary.csv")
+    if content is None:
+        return []
+    try:
+        rows = list(csv.DictReader(io.StringIO(content.decode(errors="replace"), newline="")))
+    except csv.Error:
+        return []
+    told = ((row.get("cell") or "", row.get("cell_id") or "", row.get("reason") or "") for row in rows)
+    return [Unfinished(name, cell_id, reason) for name, cell_id, reason in told if reason]
+
+
 def _sorted_out(
-    runs: Iterable[StoredRun], folds: dict[str, list[StoredRun]]
+    runs: Iterable[StoredRun], folds: dict[str, list[StoredRun]], failed: Iterable[Unfinished]
 ) -> tuple[list[ReportCell], list[Unfinished]]:
-    """Return the finished cells, each once, best first, and those that are not."""
+    """Return the finished cells, each once, best first, and those that are not, with the best reason known."""
     done: dict[str, ReportCell] = {}
-    undone: dict[str, Unfinished] = {}
+    undone = {job.id or job.name: job for job in failed}
     for run in runs:
         cell = read_cell(run, folds.get(run.id, []))
         if isinstance(cell, Unfinished):
-            undone.setdefault(cell.id, cell)
+            undone[cell.id] = replace(cell, reason=undone[cell.id].reason) if cell.id in undone else cell
         elif cell.id not in done or _rank(cell) > _rank(done[cell.id]):
             done[cell.id] = cell
     ranked = sorted(done.values(), key=lambda cell: -cell.f1)

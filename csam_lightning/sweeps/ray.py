@@ -2,10 +2,12 @@
 
 import os
 import signal
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+
+from csam_lightning.processes import usable_cores
+
+OmegaConf.register_new_resolver("usable_cores", usable_cores, replace=True)  # for conf/hydra/launcher/ray_local.yaml
 
 LAUNCHED_IN = "CSAM_LIGHTNING_LAUNCHED_IN"
 
@@ -19,7 +21,7 @@ _SETTINGS_OF_A_LOCAL_RAY = {
 }
 
 
-def prepare_ray(launcher: "DictConfig") -> None:
+def prepare_ray(launcher: DictConfig) -> None:
     """Set what Ray reads from the environment when it is first imported; what the user has set stays.
 
     Args:

@@ -1,22 +1,19 @@
 """A sweep from the launching process's side: told before, watched while it runs, summed up whatever happens."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from csam_lightning.cli import typed
 from csam_lightning.config import TrainConfig, check_values
-from csam_lightning.errors import InputError, RunFailedError
 from csam_lightning.locks import sweep_locked_if_free
+from csam_lightning.sweeps.closing import begun
 from csam_lightning.sweeps.folder import SweepFolder
 from csam_lightning.sweeps.plan import SweepPlan, plan_sweep
-from csam_lightning.sweeps.ray import heed_termination, prepare_ray
+from csam_lightning.sweeps.ray import prepare_ray
 from csam_lightning.sweeps.summary import Summary, print_summary, sum_up_sweep, write_summary
 from csam_lightning.sweeps.watch import progress_told
 from csam_lightning.tracking.settling import settle
@@ -69,49 +66,13 @@ class Sweep:
         return summary
 
 
-_begun: list[Sweep] = []
-
-
 class BeginSweep(Callback):
-    """Hydra's hook before a multirun; the end is :func:`sweep_closed`'s, since Hydra has no hook for one that fails."""
+    """Hydra's hook before a multirun; for the end see :func:`csam_lightning.sweeps.closing.sweep_closed`."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Begin the sweep."""
         prepare_ray(config.hydra.launcher)
-        _begun.append(Sweep(config))
-
-
-@contextmanager
-def sweep_closed() -> Iterator[None]:
-    """Close the sweep that the block has begun, if any, however the block ends.
-
-    Raises:
-        RunFailedError: A cell, or the launcher, failed.
-        KeyboardInterrupt: A launcher made another exception of being asked to end.
-    """
-    try:
-        yield
-    except (KeyboardInterrupt, InputError, HydraException, OmegaConfBaseException):
-        for sweep in _begun:
-            sweep.close(over=False)
-        raise
-    except SystemExit as error:
-        if not _begun:
-            raise
-        heed_termination()
-        _begun.pop().close(over=False)
-        raise KeyboardInterrupt from error
-    except Exception as error:
-        if not _begun:
-            raise
-        _begun.pop().close(over=True)
-        told = next(iter(str(error).splitlines()), "")
-        raise RunFailedError(f"the sweep's launcher failed ({type(error).__name__}: {told})") from error
-    for sweep in _begun:
-        summary = sweep.close(over=True)
-        if summary.failed:
-            total = len(summary.failed) + len(summary.done)
-            raise RunFailedError(f"{len(summary.failed)} of {total} cells failed, see above; the others are done")
+        begun.append(Sweep(config))
 
 
 def job_settings(composed: DictConfig) -> TrainConfig:

@@ -57,10 +57,12 @@ class Failed:
     Attributes:
         label: The overrides that set it apart.
         reason: Why, in one line.
+        cell_id: The cell, where it came so far as to be one.
     """
 
     label: str
     reason: str
+    cell_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def sum_up_sweep(plan: SweepPlan, folder: SweepFolder, *, over: bool) -> Summary
     done = {outcome.cell_id: outcome for outcome in outcomes.values() if outcome.reason is None}
     ranked = [Ranked(outcome.name, _result(Path(outcome.folder))) for outcome in done.values()]
     failed = [
-        Failed(job.label, outcomes[job.number].reason or "")
+        Failed(job.label, outcomes[job.number].reason or "", outcomes[job.number].cell_id)
         for job in plan.jobs
         if job.number in outcomes and outcomes[job.number].reason is not None
     ]
@@ -149,7 +151,7 @@ def write_summary(summary: Summary, folder: Path) -> dict[Path, str]:
             ids = [cell.result["cell_id"], cell.result["run_id"]]
             writer.writerow([rank, cell.name, *ids, *numbers, cell.result["seconds"], ""])
         for job in summary.failed:
-            writer.writerow(["", job.label, "", "", *[""] * len(spreads), "", job.reason])
+            writer.writerow(["", job.label, job.cell_id, "", *[""] * len(spreads), "", job.reason])
     if not summary.done:
         return {table: ""}
     with written_atomically(figure) as temporary:

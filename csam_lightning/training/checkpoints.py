@@ -1,6 +1,5 @@
 """Checkpoints that appear whole or not at all."""
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,18 @@ from csam_lightning.files import written_atomically
 
 
 def write_checkpoint(content: Mapping[str, Any], path: Path) -> None:
-    """Write ``content`` to ``path`` by way of memory.
+    """Write ``content`` to ``path``, tensor by tensor, so that it takes no memory of its own.
 
     Raises:
         OSError: The file cannot be written, for want of room for example; PyTorch by itself would hide that.
     """
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    with written_atomically(path) as temporary:
-        temporary.write_bytes(buffer.getbuffer())
+    with written_atomically(path) as temporary, temporary.open("wb") as file:
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
 
 
 class CheckpointWriter(TorchCheckpointIO):

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from csam_lightning.data.augment import Augmentation, AugmentationPlan
-from csam_lightning.data.datamodule import EVALUATION_BATCH, FoldDataModule, LabelledScans
-from csam_lightning.data.folds import Images
+from csam_lightning.data.datamodule import EVALUATION_BATCH, FoldDataModule, LabelledScans, images_as_seen
+from csam_lightning.data.resident import ResidentDataModule, can_reside
 from csam_lightning.model.classifier import ScanClassifier
 from csam_lightning.training.callbacks import EpochKeeper
 from csam_lightning.training.checkpoints import write_checkpoint
@@ -50,10 +50,11 @@ def train_fold(job: FoldJob, tell: "Callable[[EpochEnded], None]", rank: Rank = 
     plan = _plan(job)
     classifier = _build(job, scans)
     keeper = EpochKeeper(folder, fold=job.fold.number, keep_best=job.trainer.select == "best", tell=tell)
-    data = FoldDataModule(
-        scans, job.fold, plan, batch_size=job.batch_size, seed=job.seed, rank=rank.number, devices=rank.of
-    )
-    device = _fit(job, classifier, data, keeper, rank)
+    trainer = _trainer(job, keeper, rank)
+    device = trainer.strategy.root_device
+    resume = folder.resume if folder.resume.is_file() else None
+    with joined(rank, device):
+        trainer.fit(classifier, _data(job, scans, plan, rank, device), ckpt_path=resume, weights_only=True)
     if not rank.leads:
         return
     keeper.write_history()
@@ -107,15 +108,15 @@ def _build(job: FoldJob, scans: LabelledScans) -> ScanClassifier:
     )
 
 
-def _fit(
-    job: FoldJob, classifier: ScanClassifier, data: FoldDataModule, keeper: EpochKeeper, rank: Rank
-) -> torch.device:
-    """Train what is left to train and return the device it ran on."""
-    trainer = _trainer(job, keeper, rank)
-    resume = FoldFolder(job.folder).resume
-    with joined(rank, trainer.strategy.root_device):
-        trainer.fit(classifier, data, ckpt_path=resume if resume.is_file() else None, weights_only=True)
-    return trainer.strategy.root_device
+def _data(
+    job: FoldJob, scans: LabelledScans, plan: AugmentationPlan, rank: Rank, device: torch.device
+) -> L.LightningDataModule:
+    """Return the fold's data: where one GPU trains it, in that GPU's memory if there is room."""
+    if rank.of == 1 and can_reside(scans, job.fold, device):
+        return ResidentDataModule(scans, job.fold, plan, batch_size=job.batch_size, seed=job.seed, device=device)
+    return FoldDataModule(
+        scans, job.fold, plan, batch_size=job.batch_size, seed=job.seed, rank=rank.number, devices=rank.of
+    )
 
 
 def _trainer(job: FoldJob, keeper: EpochKeeper, rank: Rank) -> L.Trainer:
@@ -168,16 +169,6 @@ def _write(folder: FoldFolder, classifier: ScanClassifier, predictions: FoldPred
     outcome.write(folder.outcome)
     folder.resume.unlink(missing_ok=True)
     folder.best.unlink(missing_ok=True)
-
-
-def images_as_seen(scans: LabelledScans, images: Images, plan: AugmentationPlan) -> "NDArray[np.uint8]":
-    """Return images, uint8 of shape (images, side, side): scans as scanned, augmented copies as they were made."""
-    pairs = zip(images.scan.tolist(), images.copy.tolist(), strict=True)
-    seen = [
-        plan.image(scans.image(scan), scan=scan, copy=copy, epoch=0) if copy else scans.image(scan)
-        for scan, copy in pairs
-    ]
-    return np.stack(seen)
 
 
 @torch.inference_mode()

@@ -16,6 +16,9 @@ from csam_lightning.processes import end_with_parent, interrupts_ignored, preloa
 from csam_lightning.training.events import EpochEnded, Event, FoldEnded, FoldFailed
 from csam_lightning.training.job import FoldJob, Rank
 
+FOLD_MODULE = "csam_lightning.training.fold"
+"""What a fold's process imports: PyTorch, Lightning and more, which takes seconds; the watcher never does."""
+
 POLL_SECONDS = 0.2
 LAST_WORDS_SECONDS = 0.5
 
@@ -34,7 +37,7 @@ class _Worker:
 
     @classmethod
     def start(cls) -> Self:
-        context = preloaded_context("csam_lightning.training.fold")
+        context = preloaded_context(FOLD_MODULE)
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs,), daemon=True)
         with (

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import stats
 
 from csam_lightning.data.augment import Augmentation, AugmentationPlan
 
@@ -20,7 +21,18 @@ def test_nothing_asked_for_changes_nothing() -> None:
     assert np.array_equal(Augmentation(rotation_degrees=0, contrast=0)(IMAGE, seed=5), IMAGE)
 
 
-def test_contrast_stretches_grey_values_about_their_mean() -> None:
+def test_angle_and_contrast_are_independent() -> None:
+    half = np.zeros((48, 48), dtype=np.uint8)
+    half[:, :24] = 100
+    change = Augmentation(rotation_degrees=80, contrast=0.2)
+    images = [change(half, seed=seed).astype(float) for seed in range(400)]
+    factors = [image.max() for image in images]
+    axis = np.arange(48) - 23.5
+    angles = [np.arctan2((image.T @ axis).sum(), -(image @ axis).sum()) for image in images]
+    assert stats.spearmanr(angles, factors).pvalue > 0.05
+
+
+def test_contrast_stretches_grey_values() -> None:
     flat = np.tile(np.array([100, 140], dtype=np.uint8), (40, 20))
     change = Augmentation(rotation_degrees=0, contrast=0.3)
     factors = [np.ptp(change(flat, seed=seed)) / 40 for seed in range(200)]

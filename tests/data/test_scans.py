@@ -15,6 +15,7 @@ from PIL import Image
 from csam_lightning.data import scans as module
 from csam_lightning.data.images import read_image
 from csam_lightning.data.manifest import load_manifest
+from csam_lightning.data.row_file import ARRAY
 from csam_lightning.data.scans import cached_scans
 from csam_lightning.errors import InputError
 
@@ -89,6 +90,30 @@ def test_the_number_of_workers_changes_nothing(folder: "DataFolder", tmp_path: P
     manifest = listed(folder)
     one, four = (cached_scans(manifest, 16, tmp_path / str(workers), workers=workers) for workers in (1, 4))
     assert one.path.read_bytes() == four.path.read_bytes()
+
+
+def test_an_interrupted_array_is_gone_on_with(
+    folder: "DataFolder", cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = listed(folder)
+    decoded: list[str] = []
+
+    def interrupted(path: Path) -> "GreyImage":
+        if path.name == "c.png" and decoded.count("c.png") == 0:
+            decoded.append("c.png")
+            raise KeyboardInterrupt
+        decoded.append(path.name)
+        return read_image(path)
+
+    monkeypatch.setattr(module, "read_image", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        cached_scans(manifest, 16, cache, workers=1)
+    scans = cached_scans(manifest, 16, cache, workers=1)
+    assert decoded == ["a.png", "b.png", "c.png", "c.png"]
+    undisturbed = cached_scans(manifest, 16, tmp_path / "another", workers=1)
+    assert scans.path.read_bytes() == undisturbed.path.read_bytes()
+    assert {path.name for path in scans.path.parent.iterdir()} == {"scans.npy", "facts.json"}
+    assert not list(cache.glob(".*"))
 
 
 def test_a_changed_image_is_noticed_by_its_content(folder: "DataFolder", cache: Path) -> None:
@@ -283,7 +308,7 @@ def test_a_full_disk_is_one_clear_line(folder: "DataFolder", cache: Path, monkey
     usual = Path.open
 
     def full(path: Path, mode: str = "r") -> IO[Any]:
-        return usual(Path("/dev/full") if path.name == module.PIXELS else path, mode)
+        return usual(Path("/dev/full") if path.name == ARRAY else path, mode)
 
     monkeypatch.setattr(Path, "open", full)
     with pytest.raises(

@@ -145,12 +145,12 @@ class Shop:
         self.uri = f"sqlite:///{folder}/mlflow.db"
         self.experiment = experiment
 
-    def sweep(self, name: str, *cells: Made) -> SweepRun:
+    def sweep(self, name: str, *cells: Made, files: Mapping[Path, str] | None = None) -> SweepRun:
         sweep = SweepRun(self.folder / "grids" / f"id-of-{name}", uri=self.uri, experiment=self.experiment)
         sweep.describe(f"{name} · {len(cells)} cells", {"axes": "all"}, {"sweep.id": sweep.id})
         for made in cells:
             self.cell(made, sweep)
-        sweep.close("FINISHED", {}, {})
+        sweep.close("FINISHED", {}, files or {})
         return sweep
 
     def cell(self, made: Made, sweep: SweepRun | None = None, *, artifacts: bool = True) -> None:

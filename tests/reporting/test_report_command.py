@@ -35,7 +35,14 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """Two sweeps, the latter with a cell that failed; and an experiment with a hostile name and no artifacts."""
     found = Shop(tmp_path_factory.mktemp("shop"))
     found.sweep("batch_size", GRID[3], Made(batch=16, f1=(0.5, 0.6)))
-    grid = found.sweep("fold_sweep", *GRID)
+    told = found.folder / "summary.csv"
+    told.write_text(
+        "rank,cell,cell_id,run_id,reason\n"
+        "1,420 px50 b8,420-50-8-grouped-0,,\n"
+        ",data.size=700,700-100-8-grouped-0,,fold 0: its process was killed\n"
+        ",data.size=999,,,data size 999 cannot be reached\n"
+    )
+    grid = found.sweep("fold_sweep", *GRID, files={told: ""})
     found.unfinished(Made(size=700), grid)
     bare = Shop(found.folder, experiment=HOSTILE)
     bare.cell(replace(GRID[0], params={"note": HOSTILE}), artifacts=False)
@@ -91,7 +98,9 @@ def test_command_writes_the_latest_sweep_s_report(
     assert ranking["macro F1 sd"].tolist() == pytest.approx([0.01 / 2**0.5] * 4)
     page = Page((folder / "report.html").read_text())
     assert "700 px100 b8" in page.text  # the failed cell
-    assert "its run is FAILED, without results" in page.text
+    assert "fold 0: its process was killed" in page.text
+    assert "data size 999 cannot be reached" in page.text  # of a job that never became a cell
+    assert "2 more without results" in page.text
     assert "macro F1 0.845" in (folder / "report.md").read_text()
 
 

@@ -61,7 +61,7 @@ def test_sweep_on_ray_survives_a_killed_cell_and_is_taken_up(scans_folder: Path,
     work = tmp_path / "work"
     work.mkdir()
     small = ["data.image_size=32", "data.num_folds=3", "trainer.max_epochs=20", "folds=[0,1]"]
-    grid = ["data.size=24,-1", "-m", "hydra/launcher=ray_local", "hydra.launcher.ray.init.num_cpus=2"]
+    grid = ["data.size=24,-1", "-m", "hydra/launcher=ray_local"]
     command = ["data=folder", f"data.root={scans_folder}", f"cache_dir={tmp_path}/cache", *small, *grid]
 
     def start() -> subprocess.Popen[str]:

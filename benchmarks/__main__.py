@@ -1,0 +1,28 @@
+"""``python -m benchmarks NAME``: measure, print, and keep the figures in ``benchmarks/results/``."""
+
+import argparse
+import sys
+
+from benchmarks import cells, images, startup, training
+from benchmarks.observer import CommandFailedError
+from csam_lightning.errors import InputError
+
+BENCHMARKS = {"training": training, "startup": startup, "images": images, "cells": cells}
+
+
+def main() -> None:
+    """Run the benchmark that is asked for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
+    names = parser.add_subparsers(dest="name", required=True)
+    for name, module in BENCHMARKS.items():
+        about = str(module.__doc__).splitlines()[0]
+        module.add_arguments(names.add_parser(name, help=about, description=about))
+    options = parser.parse_args()
+    try:
+        BENCHMARKS[options.name].main(options)
+    except (CommandFailedError, InputError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

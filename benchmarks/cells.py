@@ -1,0 +1,69 @@
+"""Overhead of a cell in a sweep while the store fills: launcher, tracking, look-up of what is finished."""
+
+import argparse
+import json
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.images import SIDE, write_data_set
+from benchmarks.observer import Taken, observe
+from benchmarks.results import machine, publish
+from csam_lightning.progress import console
+from csam_lightning.reporting.tables import Table
+
+SCANS = 120
+SMALL = (
+    "folds=[0]",
+    "data.num_folds=2",
+    "trainer.max_epochs=1",
+    f"data.image_size={SIDE}",
+    "data.batch_size=64",
+    "data.size=null",
+    "trainer.accelerator=cpu",
+)
+
+NOTES = (
+    f"""Cells of one fold and one epoch over {SCANS} scans of {SIDE} px, one after the other against one SQLite store.
+The first sweep trains them; the second is the same command again, which finds all of them finished. The rest of a cell
+is what it takes besides its epoch: start of a process, evaluation, files, figures, MLflow.""",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what can be chosen."""
+    parser.add_argument(
+        "--cells", type=int, nargs="+", default=[10, 100, 1000], help="sizes to measure (default: %(default)s)"
+    )
+
+
+def main(options: argparse.Namespace) -> None:
+    """Measure, print and keep."""
+    facts = machine()
+    rows: list[list[str | float]] = []
+    for cells in options.cells:
+        console().print(f"{cells} cells")
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch)
+            write_data_set(folder / "scans", SCANS)
+            for sweep in ("trained", "found finished"):
+                taken = _sweep(folder, cells)
+                epochs = _epochs(folder) if sweep == "trained" else 0.0
+                rest = (taken.wall - epochs) / cells
+                rows.append([str(cells), sweep, taken.wall, epochs / cells, rest, taken.memory / 1e6])
+    header = ["cells", "sweep", "seconds", "epoch / s per cell", "the rest / s per cell", "peak memory / MB"]
+    table = Table("cells", "Cost per cell", header, rows)
+    publish("cells", f"python -m benchmarks {shlex.join(sys.argv[1:])}", facts, [table], NOTES)
+
+
+def _sweep(folder: Path, cells: int) -> Taken:
+    data = ["data=folder", "data.root=scans", "cache_dir=cache"]
+    command = ["-m", "csam_lightning.train", "-m", *data, *SMALL, f"seed=range({cells})"]
+    return observe([sys.executable, *command], folder=folder)
+
+
+def _epochs(folder: Path) -> float:
+    """Return the seconds that all epochs took together."""
+    histories = folder.glob("outputs/cells/*/fold_0/history.json")
+    return sum(float(json.loads(history.read_text())[0]["seconds"]) for history in histories)

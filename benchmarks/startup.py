@@ -1,0 +1,85 @@
+"""Start-up: commands that need no network, and a cell from the command to its first step, against bare imports."""
+
+import argparse
+import json
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.observer import environment
+from benchmarks.results import CACHE, machine, publish
+from csam_lightning.progress import track
+from csam_lightning.reporting.tables import Table
+
+BARE = "import torch, lightning"
+SMALL = ("folds=[0]", "trainer.max_epochs=1", "data.image_size=32", "trainer.accelerator=cpu")
+
+NOTES = (
+    """First step: from the start of `python -m csam_lightning.train` until the first training step of a cell whose
+scans are decoded already. All in turns; ratios are medians of rounds.""",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what can be chosen."""
+    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (default: %(default)s)")
+    parser.add_argument("--cache-dir", type=Path, default=CACHE, help="of the scans (default: %(default)s)")
+
+
+def main(options: argparse.Namespace) -> None:
+    """Measure, print and keep."""
+    facts = machine()
+    cache = f"cache_dir={options.cache_dir.absolute()}"
+    train = [sys.executable, "-m", "csam_lightning.train"]
+    commands = {
+        BARE: [sys.executable, "-c", BARE],
+        "train --help": [*train, "--help"],
+        "check": [sys.executable, "-m", "csam_lightning.check", "data=simulated", cache],
+    }
+    first_step = [*train, *SMALL, cache]
+    _first_step(first_step)  # decodes the scans
+    seconds: dict[str, list[float]] = {name: [] for name in [*commands, "first step"]}
+    for _ in track(range(options.rounds), description="rounds", total=options.rounds):
+        for name, command in commands.items():
+            seconds[name].append(_seconds(command))
+        seconds["first step"].append(_first_step(first_step))
+    torch = {name: "yes" if _imports_torch(command) else "no" for name, command in commands.items()}
+    rows: list[list[str | float]] = [
+        [
+            name,
+            statistics.median(values),
+            statistics.median(value / bare for value, bare in zip(values, seconds[BARE], strict=True)),
+            torch.get(name, "yes"),
+        ]
+        for name, values in seconds.items()
+    ]
+    table = Table("startup", "Start-up", ["what", "seconds", "of the bare imports", "imports torch"], rows)
+    publish("startup", f"python -m benchmarks {shlex.join(sys.argv[1:])}", facts, [table], NOTES)
+
+
+def _seconds(command: Sequence[str]) -> float:
+    began = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - the benchmark's own commands
+    return time.perf_counter() - began
+
+
+def _first_step(command: Sequence[str]) -> float:
+    """Return the seconds until the first epoch of a new cell began, by the clock that its history keeps."""
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.time()
+        subprocess.run(command, check=True, capture_output=True, cwd=folder, env=environment())  # noqa: S603
+        [history] = Path(folder).glob("outputs/cells/*/fold_0/history.json")
+        first = json.loads(history.read_text())[0]
+        return float(first["ended"] - first["seconds"] - began)
+
+
+def _imports_torch(command: Sequence[str]) -> bool:
+    told = subprocess.run(  # noqa: S603
+        [command[0], "-X", "importtime", *command[1:]], check=True, capture_output=True, text=True
+    )
+    return any(line.rpartition("|")[2].strip() == "torch" for line in told.stderr.splitlines())

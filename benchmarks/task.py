@@ -1,0 +1,79 @@
+"""The work that is timed: one fold of random pixels, since what a convolution costs does not depend on them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from csam_lightning.config import Arch, AugmentConfig, ModelConfig, Select, Strategy, TrainerConfig, When
+from csam_lightning.data.folds import Fold, Images
+from csam_lightning.training.job import FoldJob
+
+CLASSES = 4
+
+
+@dataclass(frozen=True)
+class Task:
+    """Size of the work.
+
+    Attributes:
+        image_size: Pixels of a side.
+        batch_size: Images per step.
+        images: Training images per epoch, a multiple of ``batch_size``; a fifth as many scans validate.
+        precision: As ``trainer.precision``.
+        accelerator: As ``trainer.accelerator``.
+        threads: CPU threads of the fold.
+    """
+
+    image_size: int
+    batch_size: int
+    images: int
+    precision: str = "32-true"
+    accelerator: str = "cpu"
+    threads: int = 1
+
+    @property
+    def name(self) -> str:
+        """How tables call it."""
+        return f"{self.image_size} px, batch {self.batch_size}, {self.precision}"
+
+
+SIZES = (Task(100, 8, 240), Task(50, 64, 768), Task(350, 4, 24))
+"""The default cell, and the ends of the published grid; images so chosen that an epoch takes about the same time."""
+
+
+def fold_job(task: Task, folder: Path, *, epochs: int) -> FoldJob:
+    """Return the fold, its pixels written to ``folder``."""
+    validation = max(1, task.images // 5)
+    side = task.image_size
+    pixels = np.random.default_rng(0).integers(0, 256, (task.images + validation, side, side), dtype=np.uint8)
+    np.save(folder / "pixels.npy", pixels)
+    rows = np.arange(len(pixels))
+    training, held_out = rows[: task.images], rows[task.images :]
+    return FoldJob(
+        fold=Fold(0, Images(training, np.zeros_like(training)), training, Images(held_out, np.zeros_like(held_out))),
+        folder=folder / "fold",
+        pixels=folder / "pixels.npy",
+        train_rows=rows,
+        test_rows=rows[:0],
+        codes=rows % CLASSES,
+        num_classes=CLASSES,
+        copies_frozen=False,
+        batch_size=task.batch_size,
+        seed=0,
+        augment=AugmentConfig(rotation_degrees=180, contrast=0.2, when=When.epoch),
+        model=ModelConfig(Arch.resnet18, None),
+        trainer=TrainerConfig(
+            max_epochs=epochs,
+            learning_rate=1e-3,
+            weight_decay=0.05,
+            warmup_epochs=1,
+            select=Select.last,
+            accelerator=task.accelerator,
+            devices=1,
+            strategy=Strategy.auto,
+            precision=task.precision,
+            threads_per_fold=task.threads,
+            processes=1,
+        ),
+    )
