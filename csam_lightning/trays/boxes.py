@@ -7,8 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 NEARLY_SQUARE = 1.1  # long side over short side below which the long side says nothing of the direction
-
-
 ALIKE = 1 / 6  # relative difference of sides up to which two units are of one size
 
 
@@ -30,11 +28,6 @@ class Box:
     width: float
     height: float
     angle: float
-
-    @property
-    def area(self) -> float:
-        """Width times height, square pixels."""
-        return self.width * self.height
 
     def corners(self) -> NDArray[np.float64]:
         """Return the corners clockwise from the unit's top left, float64 (x, y) of shape (4, 2)."""

@@ -2,8 +2,10 @@
 
 What differs from the background is taken for units; the background is the colour most frequent along the edge of the
 scan. Most units lie apart, so the size in which most of what was found comes is the size of a unit. Whatever is
-larger is several units that touch, and is taken apart (:mod:`csam_lightning.trays.separation`); whatever is smaller
-is a piece of one and is left out, and so is what the edge of the scan cuts off. Where nothing lies, nothing is found.
+larger is several units that touch: narrow bridges between them are cut, and what still holds together is taken apart
+(:mod:`csam_lightning.trays.separation`). Two pieces that together are as large as a unit are one that a lost scan line
+has cut in two; any other piece is left out, and so is what the edge of the scan cuts off. Where nothing lies, nothing
+is found.
 """
 
 from collections.abc import Sequence
@@ -16,16 +18,16 @@ from numpy.typing import NDArray
 from csam_lightning.errors import InputError
 from csam_lightning.trays.boxes import ALIKE, Box, Size, alike, larger, upright
 from csam_lightning.trays.palette import Pixels
-from csam_lightning.trays.patches import Patch, join_halves, patches_of
+from csam_lightning.trays.patches import Patch, join_pieces, patches_of
 from csam_lightning.trays.separation import separate
 
 FRAME = 0.02  # of the shorter side: the edge of the scan, where the background is looked for
 CONTRAST = 24  # least difference from the background, of 255
 NOISE = 6  # standard deviations of the background that a unit differs from it by
 MIN_SIDE = 8  # pixels, as of every scan: below, nothing of a unit is left to see
-BRIDGE = 5  # pixels: bridges up to here are cut first
+BRIDGE = 5  # pixels: whatever is narrower, such as a scratch, holds no units together
 PIECE = 0.25  # share of a unit below which something is a speck
-MOST = 200  # units up to which a heap is taken apart; anything larger is a frame or a clamp
+MOST = 200  # units that would fill a heap's upright bounds, at most; anything larger is a frame or a clamp
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def find_units(pixels: Pixels, *, where: str) -> Found:
         boxes, rest = _whole_units(patch, size)
         units += boxes
         left += rest
-    joined, left = join_halves(left, size)
+    joined, left = join_pieces(left, size)
     units += joined
     shape = pixels.shape[:2]
     pieces = [patch.box for patch in left if patch.area > PIECE * size.area]
@@ -116,19 +118,13 @@ def _typical(boxes: Sequence[Box]) -> Size | None:
     return Size(long, short)
 
 
-def _whole_units(patch: Patch, size: Size, bridge: int = BRIDGE) -> tuple[list[Box], list[Patch]]:
-    """Return the whole units of a patch, and what is left of it.
-
-    Bridges up to ``bridge`` pixels wide are cut first, then ever wider ones; what stays together after that lies side
-    by side.
-    """
-    if alike(patch.box, size):
-        return [patch.box], []
-    if not larger(patch.box, size) or patch.area > MOST * size.area:
-        return [], [patch]
-    if bridge > size.short / 3:
-        units, rest = separate(patch, size)
-        whole = [other.box for other in rest if alike(other.box, size)]
-        return units + whole, [other for other in rest if not alike(other.box, size)]
-    found = [_whole_units(part, size, bridge + 2) for part in patch.opened(size, bridge)]
-    return [box for boxes, _ in found for box in boxes], [other for _, rest in found for other in rest]
+def _whole_units(patch: Patch, size: Size) -> tuple[list[Box], list[Patch]]:
+    """Return the whole units of a patch, and what is left of it."""
+    units: list[Box] = []
+    left: list[Patch] = []
+    for part in patch.opened(size, BRIDGE) if larger(patch.box, size) else [patch]:
+        heap = larger(part.box, size) and part.bounds_area <= MOST * size.area
+        boxes, rest = separate(part, size) if heap else ([], [part])
+        units += [*boxes, *(other.box for other in rest if alike(other.box, size))]
+        left += [other for other in rest if not alike(other.box, size)]
+    return units, left

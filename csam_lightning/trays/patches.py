@@ -12,6 +12,7 @@ from csam_lightning.trays.boxes import Box, Size, alike, box_around
 Mask = NDArray[np.uint8]
 
 HOLE = 0.3  # share of a unit up to which a hole belongs to a unit, and beyond lies between units
+COMPLETE = 0.7  # share of a unit that its two halves cover, but for a lost scan line
 SPECK = 0.05  # share of a unit below which something is no part of one
 
 
@@ -33,6 +34,12 @@ class Patch:
     def area(self) -> float:
         """What its outer edge encloses, square pixels."""
         return float(cv2.contourArea(self.outline))
+
+    @property
+    def bounds_area(self) -> float:
+        """That of the smallest upright rectangle around it, square pixels."""
+        _, _, width, height = cv2.boundingRect(self.outline)
+        return float(width * height)
 
     def mask(self, size: Size) -> tuple[Mask, tuple[int, int]]:
         """Return the patch, uint8 0 or 1, with the holes of its units filled, and the (x, y) of its first pixel."""
@@ -77,11 +84,11 @@ def patches_of(mask: Mask, least_side: int = 1, offset: tuple[int, int] = (0, 0)
     return [Patch(points, box_around(points), tuple(holes.get(index, ()))) for index, points in found.items()]
 
 
-def join_halves(patches: list[Patch], size: Size) -> tuple[list[Box], list[Patch]]:
-    """Join halves of units that a lost scan line has cut in two.
+def join_pieces(patches: list[Patch], size: Size) -> tuple[list[Box], list[Patch]]:
+    """Join pieces that together are as large as a unit: one that a lost scan line has cut in two.
 
     Returns:
-        The boxes of the units, their width being the longer side, and the patches that are no halves of one.
+        The boxes of the units, their width being the longer side, and the patches that are no part of one.
     """
     left = {index: patch for index, patch in enumerate(patches) if patch.area > SPECK * size.area}
     if not left:
@@ -94,7 +101,7 @@ def join_halves(patches: list[Patch], size: Size) -> tuple[list[Box], list[Patch
         if not all(name in left for name in pair):
             continue
         both = box_around(np.concatenate([left[name].outline for name in pair]))
-        if alike(both, size):
+        if alike(both, size) and sum(left[name].area for name in pair) > COMPLETE * size.area:
             units.append(both)
             for name in pair:
                 del left[name]

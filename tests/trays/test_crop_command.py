@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 
 from csam_lightning.data.manifest import load_manifest
+from csam_lightning.errors import InputError
+from csam_lightning.trays.dataset import common_palette, cut_trays, scan_files
 from tests.trays.drawing import BACKGROUND, SPECTRUM, draw, grid, noisy_grey
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -37,10 +39,14 @@ def test_trays_become_a_data_set(command: Command, trays: Path) -> None:
     done = command("crop", f"input={trays}", "output=units")
     assert done.returncode == 0, done.stderr
     output = trays.parent / "work" / "units"
+    sizes = [Image.open(output / scan / "01_01.png").size for scan in ("colour", "grey")]
+    for width, height in sizes:  # of units that cover 33 by 25 pixels, with a margin of 5 % on every side
+        assert width == pytest.approx(1.1 * 33, abs=1)
+        assert height == pytest.approx(1.1 * 25, abs=1)
     assert done.stdout.splitlines() == [
         "palette from low to high amplitude: #000000,#00ff00,#ff0000,#c0c0c0",
-        "colour.png: 19 units of 36x28 pixels; left out: 0 cut by the edge, 0 pieces",
-        "grey.tif: 6 units of 36x26 pixels; left out: 0 cut by the edge, 0 pieces",
+        f"colour.png: 19 units of {sizes[0][0]}x{sizes[0][1]} pixels; left out: 0 cut by the edge, 0 pieces",
+        f"grey.tif: 6 units of {sizes[1][0]}x{sizes[1][1]} pixels; left out: 0 cut by the edge, 0 pieces",
     ]
     assert "cutting trays: 2 of 2" in done.stderr
     manifest = load_manifest(output, classes=None, package_pattern=None, need_labels=False, need_packages=True)
@@ -88,31 +94,37 @@ def huge_png() -> bytes:
 
 
 def test_bad_input_ends_with_one_line_and_writes_nothing(command: Command, trays: Path) -> None:
-    work = trays.parent / "work"
+    empty = Image.fromarray(np.full((90, 90), BACKGROUND, dtype=np.uint8))
+    empty.save(trays / "last.png")
+    done = command("crop", f"input={trays}", "output=units")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith(f"error: {trays / 'last.png'}: no unit is found; a tray's units are")
+    assert not list((trays.parent / "work").glob("*units*"))
+    assert "output" in command("crop", f"input={trays}").stderr.splitlines()[-1]
+
+
+def test_input_and_output_that_make_no_sense(trays: Path) -> None:
     bad = trays.parent / "bad"
     bad.mkdir()
-
-    def told(source: Path, output: str = "units") -> str:
-        done = command("crop", f"input={source}", f"output={output}")
-        assert done.returncode == 2
-        assert "Traceback" not in done.stderr
-        assert not (work / "units").exists()
-        return done.stderr.splitlines()[-1]
-
-    assert told(bad / "no") == f"error: input {bad / 'no'}: no such file or folder; name a scan or a folder of scans"
-    assert told(bad).startswith(f"error: input {bad}: holds no image; name a folder with files .png, .tif")
-    (bad / "a.png").write_bytes((trays / "colour.png").read_bytes()[:500])
-    assert told(bad).startswith(f"error: {bad / 'a.png'}: is a damaged image (")
-    (bad / "a.png").write_bytes(huge_png())
-    assert told(bad / "a.png").startswith(f"error: {bad / 'a.png'}: is too large (")
-    Image.fromarray(np.full((90, 90), BACKGROUND, dtype=np.uint8)).save(bad / "a.png")
-    assert told(bad).startswith(f"error: {bad / 'a.png'}: no unit is found; a tray's units are 8 pixels wide or more")
+    with pytest.raises(
+        InputError, match=rf"^input {bad}/no: no such file or folder; name a scan or a folder of scans$"
+    ):
+        scan_files(bad / "no")
+    with pytest.raises(InputError, match=rf"^input {bad}: holds no image; name a folder with files \.png, \.tif, "):
+        scan_files(bad)
+    file = bad / "a.png"
+    file.write_bytes((trays / "colour.png").read_bytes()[:500])
+    with pytest.raises(InputError, match=rf"^{file}: is a damaged image \("):
+        common_palette(scan_files(bad))
+    file.write_bytes(huge_png())
+    with pytest.raises(InputError, match=rf"^{file}: is too large \(.*; cut or scale the image down$"):
+        common_palette([file])
     (bad / "A.bmp").touch()
-    assert told(bad).startswith(f"error: {bad / 'A.bmp'}: has the name of a.png but for the suffix; rename it")
-    (work / "mine").mkdir()
-    (work / "mine" / "file").touch()
-    assert told(trays, "mine") == "error: mine: exists already; name a new or an empty folder"
-    assert "output" in command("crop", f"input={trays}").stderr.splitlines()[-1]
+    with pytest.raises(InputError, match=rf"^{bad}/A\.bmp: has the name of a\.png but for the suffix; rename it$"):
+        scan_files(bad)
+    with pytest.raises(InputError, match=rf"^{bad}: exists already; name a new or an empty folder$"):
+        list(cut_trays([], None, bad))
 
 
 def test_help_shows_how_to_use_it(command: Command) -> None:

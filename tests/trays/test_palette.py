@@ -7,6 +7,7 @@ from PIL import Image
 
 from csam_lightning.errors import InputError
 from csam_lightning.trays.palette import (
+    Palette,
     find_palette,
     is_false_colour,
     merge_palettes,
@@ -16,12 +17,15 @@ from csam_lightning.trays.palette import (
 )
 from tests.trays.drawing import SPECTRUM
 
-PATCHES = np.kron(np.random.default_rng(0).permutation(np.arange(90) % 9).reshape(9, 10), np.ones((24, 24), int))
-HOT = np.array([(0, 0, 0), (96, 0, 0), (192, 0, 0), (255, 64, 0), (255, 160, 0), (255, 255, 0), (255, 255, 255)])
+LEVELS = np.random.default_rng(0).permutation(np.arange(90) % 9).reshape(9, 10)
+PATCHES = LEVELS.repeat(24, axis=0).repeat(24, axis=1)
+HOT: Palette = np.array(
+    [(0, 0, 0), (96, 0, 0), (192, 0, 0), (255, 64, 0), (255, 160, 0), (255, 255, 0), (255, 255, 255)], dtype=np.uint8
+)
 
 
-@pytest.mark.parametrize("palette", [SPECTRUM, HOT.astype(np.uint8)], ids=["spectrum", "hot"])
-def test_order_of_known_palettes_is_found(palette: np.ndarray) -> None:
+@pytest.mark.parametrize("palette", [SPECTRUM, HOT], ids=["spectrum", "hot"])
+def test_order_of_known_palettes_is_found(palette: Palette) -> None:
     levels = PATCHES % len(palette)
     scan = palette[levels]
     found = find_palette(scan, where="scan")
