@@ -10,8 +10,9 @@ anywhere, so it is inferred:
 - Colours that are all warm, as in ``hot`` and ``copper``, stand in the order of brightness.
 - Levels are spread evenly over 0 … 255 in that order.
 
-An inferred order can be wrong: a scanner that shows the sign of the echo uses two palettes in one. Whoever knows the
-palette names its colours from low to high amplitude, which is used as it is.
+An inferred order can be wrong: a scanner that shows the sign of the echo uses two palettes in one. A scan that was
+scaled, blurred or compressed holds mixtures of its colours besides, which cannot be told from levels. Whoever knows the
+palette names its colours from low to high amplitude, which is used as it is: each pixel takes the nearest.
 """
 
 import colorsys
@@ -27,12 +28,8 @@ Pixels: TypeAlias = NDArray[np.uint8]
 Palette: TypeAlias = NDArray[np.uint8]
 
 MAX_COLOURS = 256  # levels of 8 bits
-MAX_MIXED = 32  # colours of a palette whose edges are blurred: more cannot be told from their mixtures
 TINT = 16  # difference of channels from which a pixel is coloured rather than grey with noise
 GREY_SHARE = 0.999  # of the pixels of a scan that is grey
-FLAT = 16  # difference of channels to the neighbours below which a pixel lies inside a patch of one colour
-APART = 32  # difference of channels from which two colours are two levels
-RARE = 1e-4  # share of the flat pixels below which a colour is no level but an accident of compression
 WARM = 70  # degrees of hue up to which a colour is warm: red to yellow
 PINK = 325  # degrees of hue from which a colour is red again
 LIGHT = 128  # luma from which a grey stands above the spectrum
@@ -51,7 +48,7 @@ def find_palette(pixels: Pixels, *, where: str) -> Palette:
     """Return the colours of a scan from low to high amplitude, see the module's rules.
 
     Args:
-        pixels: Scan in false colour, uint8 of shape (height, width, 3). Edges may be blurred or compressed.
+        pixels: Scan in false colour, uint8 of shape (height, width, 3).
         where: Name of the scan, for messages.
 
     Returns:
@@ -60,16 +57,15 @@ def find_palette(pixels: Pixels, *, where: str) -> Palette:
     Raises:
         InputError: The scan holds more colours than a palette has.
     """
-    colours, counts = _count(pixels)
-    if len(colours) > MAX_COLOURS:
-        colours = _levels(*_count(pixels[:-1, :-1][_flat(pixels)][:, np.newaxis]))
-        if not 1 < len(colours) <= MAX_MIXED:
-            raise InputError(
-                f"holds {len(counts)} colours that are no palette's",
-                where=where,
-                mend="save it without compression, or name the colours from low to high: 'palette=[\"#000000\",…]'",
-            )
-    return sort_colours(colours)
+    present = _present(pixels)
+    if len(present) > MAX_COLOURS:
+        raise InputError(
+            f"holds {len(present)} colours, more than a palette has",
+            where=where,
+            mend="export the scan anew, neither scaled nor compressed as JPEG, or name the colours from low to high: "
+            "'palette=[\"#000000\",…]'",
+        )
+    return sort_colours(_colours(present).astype(np.uint8))
 
 
 def sort_colours(colours: Palette) -> Palette:
@@ -113,7 +109,7 @@ def to_grey(pixels: Pixels, palette: Palette) -> Pixels:
         pixels: Scan in false colour, uint8 of shape (height, width, 3).
         palette: Colours from low to high amplitude, uint8 of shape (colours, 3).
     """
-    present, _ = _count_codes(pixels)
+    present = _present(pixels)
     levels = np.rint(np.linspace(0, 255, len(palette))).astype(np.uint8)
     table = np.zeros(1 << 24, dtype=np.uint8)
     for chunk in np.array_split(present, 1 + len(present) // 100_000):
@@ -134,41 +130,9 @@ def _colours(codes: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.stack([codes >> 16, (codes >> 8) & 255, codes & 255], axis=-1)
 
 
-def _count(pixels: Pixels) -> tuple[Palette, NDArray[np.int64]]:
-    """Return the distinct colours and how many pixels have each."""
-    codes, counts = _count_codes(pixels)
-    return _colours(codes).astype(np.uint8), counts
-
-
-def _count_codes(pixels: Pixels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    parts = [np.unique(codes, return_counts=True) for codes in _codes(pixels)]
-    present, part = np.unique(np.concatenate([codes for codes, _ in parts]), return_inverse=True)
-    counts = np.bincount(part, weights=np.concatenate([counts for _, counts in parts]), minlength=len(present))
-    return present.astype(np.int64), counts.astype(np.int64)
-
-
-def _flat(pixels: Pixels) -> NDArray[np.bool_]:
-    """Return which pixels but the last row and column are like their right and their lower neighbour.
-
-    The mixtures that blurred edges are made of fail this, whichever way the edge runs.
-    """
-    here = pixels[:-1, :-1].astype(np.int16)
-    right, below = np.abs(here - pixels[:-1, 1:]), np.abs(here - pixels[1:, :-1])
-    flat: NDArray[np.bool_] = np.maximum(right, below).max(axis=2) < FLAT
-    return flat
-
-
-def _levels(colours: Palette, counts: NDArray[np.int64]) -> Palette:
-    """Return the most frequent colours that are apart from each other."""
-    left, total = np.ones(len(colours), dtype=bool), counts.sum()
-    chosen: list[NDArray[np.uint8]] = []
-    while len(chosen) <= MAX_MIXED and left.any():
-        best = int(np.argmax(np.where(left, counts, 0)))
-        near = left & (np.abs(colours.astype(np.int16) - colours[best]).max(axis=1) < APART)
-        if counts[near].sum() >= RARE * total:
-            chosen.append(colours[best])
-        left &= ~near
-    return np.array(chosen, dtype=np.uint8).reshape(-1, 3)
+def _present(pixels: Pixels) -> NDArray[np.int64]:
+    """Return the distinct colours as numbers 0xRRGGBB."""
+    return np.unique(np.concatenate([np.unique(codes) for codes in _codes(pixels)])).astype(np.int64)
 
 
 def _hue(colours: Palette) -> NDArray[np.float64]:
