@@ -108,12 +108,15 @@ def _mode(colours: NDArray[np.uint8]) -> NDArray[np.int16]:
 
 
 def _typical(boxes: Sequence[Box]) -> Size | None:
-    """Return the size in which most comes, measured by length; None without boxes that are large enough."""
+    """Return the size in which most comes, measured by length; None without boxes that are large enough.
+
+    What comes but once, as a frame around a few units does, is the typical size only where nothing comes twice.
+    """
     sides = np.array([(box.width, box.height) for box in boxes if box.height >= MIN_SIDE]).reshape(-1, 2)
     if not len(sides):
         return None
     kins = [(np.abs(sides / one - 1) < ALIKE).all(axis=1) for one in sides[:: 1 + len(sides) // 500]]
-    kin = max(kins, key=lambda kin: float(sides[kin, 0].sum()))
+    kin = max(kins, key=lambda kin: (kin.sum() > 1, float(sides[kin, 0].sum())))
     long, short = np.median(sides[kin], axis=0).tolist()
     return Size(long, short)
 

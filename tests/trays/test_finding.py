@@ -100,13 +100,24 @@ def test_only_whole_units_count() -> None:
     levels = draw((360, 400), [*whole, *cut])
     levels[300:324, 100:118] = BODY  # half a unit
     levels[300:303, 200:203] = BODY  # a speck
+    levels[300:324, 240:252] = levels[300:324, 264:276] = BODY  # two fragments as far apart as a unit's ends
     levels[60, :] = BACKGROUND  # a lost scan line through the first row of units
     found = find_units(SPECTRUM[levels], where="tray")
     assert sorted((round(box.x / 60), round(box.y / 60)) for box in found.units) == [
         (i, j) for i in range(1, 5) for j in range(1, 4)
     ]
     assert len(found.at_edge) == len(cut)
-    assert [(round(box.x), round(box.y)) for box in found.pieces] == [(108, 312)]
+    assert sorted((round(box.x), round(box.y)) for box in found.pieces) == [(108, 312), (246, 312), (270, 312)]
+
+
+@pytest.mark.parametrize("side", [300, 640])  # such as a heap of units could be, and larger
+def test_frame_around_units_is_none(side: int) -> None:
+    places = [(100.0 + 60 * i, 100.0 + 60 * j, 20.0 * i) for i in range(4) for j in range(4)]
+    levels = draw((700, 700), places)
+    levels[30 : 30 + side, 30 : 30 + side][np.pad(np.zeros((side - 12, side - 12), bool), 6, constant_values=True)] = 0
+    found = find_units(SPECTRUM[levels], where="tray")
+    assert len(found.units) == len(places)
+    assert [(round(box.width), round(box.height)) for box in found.pieces] == [(side, side)]
 
 
 def test_nothing_is_found_where_nothing_lies() -> None:
