@@ -72,7 +72,7 @@ def common_palette(files: Sequence[Path]) -> Palette | None:
     return merge_palettes(palettes)
 
 
-def cut_trays(files: Sequence[Path], palette: Palette | None, output: Path) -> Iterator[str]:
+def cut_trays(files: Sequence[Path], palette: Palette | None, output: Path, *, gap: int = 0) -> Iterator[str]:
     """Cut scans into units and write the units as a data set: all of it, or nothing.
 
     ``output`` then holds ``<scan>/<row>_<column>.png``, 8-bit grey; ``manifest.csv`` with an empty label to fill in;
@@ -82,6 +82,7 @@ def cut_trays(files: Sequence[Path], palette: Palette | None, output: Path) -> I
         files: Scans; no two of a name.
         palette: Colours of scans in false colour, from low to high amplitude, uint8 of shape (colours, 3).
         output: Folder to make; may exist if it is empty.
+        gap: As :func:`csam_lightning.trays.finding.find_units`.
 
     Yields:
         What was found on each scan, in a line.
@@ -95,7 +96,7 @@ def cut_trays(files: Sequence[Path], palette: Palette | None, output: Path) -> I
         rows: list[tuple[object, ...]] = []
         for file in track(files, description="cutting trays", total=len(files)):
             pixels = read_tray(file)
-            tray = cut_tray(pixels, palette if is_false_colour(pixels) else None, where=str(file))
+            tray = cut_tray(pixels, palette if is_false_colour(pixels) else None, where=str(file), gap=gap)
             rows += _write_tray(tray, file.stem, folder)
             yield (
                 f"{file.name}: {len(tray.units)} units of {tray.shape[1]}x{tray.shape[0]} pixels; "

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from csam_lightning.errors import InputError
 from csam_lightning.trays.boxes import ALIKE, Box, Size, alike, larger, upright
 from csam_lightning.trays.palette import Pixels
-from csam_lightning.trays.patches import Patch, join_pieces, patches_of
+from csam_lightning.trays.patches import Patch, closed, join_pieces, patches_of
 from csam_lightning.trays.separation import separate
 
 FRAME = 0.02  # of the shorter side: the edge of the scan, where the background is looked for
@@ -47,17 +47,18 @@ class Found:
     pieces: tuple[Box, ...]
 
 
-def find_units(pixels: Pixels, *, where: str) -> Found:
+def find_units(pixels: Pixels, *, where: str, gap: int = 0) -> Found:
     """Find the units of a tray, whatever their directions.
 
     Args:
         pixels: The scan, uint8 of shape (height, width), or (height, width, 3) in colour.
         where: Name of the scan, for messages.
+        gap: Pixels of background up to which two things are parts of one unit, as a package's leads are.
 
     Raises:
         InputError: There is no unit.
     """
-    patches = patches_of(_foreground(pixels), MIN_SIDE // 2)
+    patches = patches_of(closed(_foreground(pixels), gap), MIN_SIDE // 2)
     size = _typical([patch.box for patch in patches])
     if size is None:
         raise InputError(

@@ -64,6 +64,14 @@ def opened(mask: Mask, width: int) -> Mask:
     return kept[width:-width, width:-width].astype(np.uint8)
 
 
+def closed(mask: Mask, gap: int) -> Mask:
+    """Return a mask, uint8 0 or 1, in which gaps of up to so many pixels, along rows and columns, are filled."""
+    padded = cv2.copyMakeBorder(mask, gap, gap, gap, gap, cv2.BORDER_CONSTANT, value=0)
+    filled = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, np.ones((gap + 1, gap + 1), np.uint8))
+    height, width = mask.shape
+    return filled[gap : gap + height, gap : gap + width].astype(np.uint8)
+
+
 def patches_of(mask: Mask, least_side: int = 1, offset: tuple[int, int] = (0, 0)) -> list[Patch]:
     """Return the connected patches of a mask, also those inside of another one's hole.
 

@@ -49,7 +49,7 @@ class Tray:
             yield straighten(self.grey, unit.box, self.shape, mix=not self.false_colour)
 
 
-def cut_tray(pixels: Pixels, palette: Palette | None, *, where: str) -> Tray:
+def cut_tray(pixels: Pixels, palette: Palette | None, *, where: str, gap: int = 0) -> Tray:
     """Find and number the units of a tray.
 
     Args:
@@ -57,11 +57,12 @@ def cut_tray(pixels: Pixels, palette: Palette | None, *, where: str) -> Tray:
         palette: Colours of a scan in false colour from low to high amplitude, uint8 of shape (colours, 3); None for a
             grey one.
         where: Name of the scan, for messages.
+        gap: As :func:`csam_lightning.trays.finding.find_units`.
 
     Raises:
         InputError: There is no unit.
     """
-    found = find_units(pixels, where=where)
+    found = find_units(pixels, where=where, gap=gap)
     numbers = number(found.units)
     units = sorted(map(Unit, *zip(*numbers, strict=True), found.units), key=lambda unit: (unit.row, unit.column))
     box = found.units[0]

@@ -101,6 +101,8 @@ def test_bad_input_ends_with_one_line_and_writes_nothing(command: Command, trays
     assert "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith(f"error: {trays / 'last.png'}: no unit is found; a tray's units are")
     assert not list((trays.parent / "work").glob("*units*"))
+    done = command("crop", f"input={trays}", "output=units", "gap=-1")
+    assert done.stderr.splitlines()[-1] == "error: gap: -1 makes no sense here; give a whole number from 0"
     assert "output" in command("crop", f"input={trays}").stderr.splitlines()[-1]
 
 

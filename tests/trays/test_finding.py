@@ -64,7 +64,7 @@ def test_straightened_unit_is_the_one_that_lay_straight(*, colour: bool) -> None
         assert set(np.unique(np.stack(images))) <= set(expected.tolist())
 
 
-@settings(max_examples=4)
+@settings(max_examples=10)
 @given(turn=st.floats(0, 360), seed=st.integers(0, 1000))
 def test_units_are_found_whatever_way_they_lie(turn: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -108,6 +108,15 @@ def test_only_whole_units_count() -> None:
     ]
     assert len(found.at_edge) == len(cut)
     assert sorted((round(box.x), round(box.y)) for box in found.pieces) == [(108, 312), (246, 312), (270, 312)]
+
+
+def test_parts_up_to_a_gap_apart_are_one_unit() -> None:
+    centres = [(60.0 + 90 * i, 60.0 + 80 * j) for i in range(4) for j in range(3)]
+    parts = [(x + side, y, 90.0) for x, y in centres for side in (-17, 17)]  # 24 wide, 10 apart: together 58 by 36
+    found = find_units(SPECTRUM[draw((300, 400), parts)], where="tray", gap=12)
+    assert sorted((round(box.x), round(box.y)) for box in found.units) == sorted(centres)
+    assert (found.size.long, found.size.short) == pytest.approx((58, 36), abs=1.1)
+    assert len(find_units(SPECTRUM[draw((300, 400), parts)], where="tray", gap=6).units) == len(parts)
 
 
 @pytest.mark.parametrize("side", [300, 640])  # such as a heap of units could be, and larger
