@@ -1,4 +1,7 @@
-"""What experiments/trays/README.md tells: python experiments/trays/run.py SCANS UNITS, UNITS being what crop wrote."""
+"""What experiments/trays/README.md tells: ``python experiments/trays/run.py SCANS UNITS DATA``.
+
+SCANS is the folder of the six scans, UNITS what crop wrote of them, DATA the simulated data set.
+"""
 
 import io
 import sys
@@ -11,6 +14,7 @@ from PIL import Image
 
 from csam_lightning.trays.finding import find_units
 from csam_lightning.trays.palette import Pixels, find_palette, to_grey
+from csam_lightning.trays.tray import cut_tray
 
 WINDOW = (240, 180)
 WINDOWS = {
@@ -24,6 +28,7 @@ WINDOWS = {
 """The (x, y) of each scan's window, drawn at random: numpy's default_rng(20), until twelve units lie in it."""
 
 CHANGED = "CSAM_AI_3"
+EMPTY = 7
 
 
 def in_window(units: pd.DataFrame, left: int, top: int) -> int:
@@ -44,14 +49,25 @@ def changed(scan: Image.Image) -> Iterator[tuple[str, Pixels]]:
     yield "half as large", np.asarray(scan.resize((scan.width // 2, scan.height // 2), Image.Resampling.BILINEAR))
 
 
+def packages_in_line(data: Path, angle: float) -> Pixels:
+    """Return a tray of 19 simulated packages, 40 pixels apart, the third place of the second row empty, and noise."""
+    files = (data / path for path in pd.read_csv(data / "manifest.csv")["path"][::40][:19])
+    tray = Image.new("L", (2600, 2200), 2)
+    for place, file in zip([place for place in range(20) if place != EMPTY], files, strict=True):
+        tray.paste(Image.open(file), (220 + 440 * (place % 5), 240 + 440 * (place // 5)))
+    turned = np.asarray(tray.rotate(angle, Image.Resampling.BICUBIC, expand=True, fillcolor=2), dtype=np.float64)
+    noise = np.random.default_rng(0).normal(0, 1, turned.shape)
+    return np.rint(turned + noise).clip(0, 255).astype(np.uint8)
+
+
 def _as_jpeg(scan: Image.Image, quality: int) -> Image.Image:
     file = io.BytesIO()
     scan.save(file, "JPEG", quality=quality)
     return Image.open(file)
 
 
-def main(scans: Path, units: Path) -> None:
-    """Print the counts in the windows and those of the changed scan."""
+def main(scans: Path, units: Path, data: Path) -> None:
+    """Print the counts in the windows, those of the changed scan, and those on trays of simulated packages."""
     table = pd.read_csv(units / "units.csv")
     for name, (left, top) in WINDOWS.items():
         mine = table[table["scan"] == name]
@@ -59,6 +75,11 @@ def main(scans: Path, units: Path) -> None:
     for name, pixels in changed(Image.open(scans / f"{CHANGED}.png").convert("RGB")):
         found = find_units(pixels, where=name)
         print(f"{CHANGED} {name}: {len(found.units)} units, {len(found.pieces)} pieces")
+    for angle, gap in ((0, 0), (0, 12), (0, 24), (0, 36), (3, 24), (12, 24)):
+        tray = cut_tray(packages_in_line(data, angle), None, where="packages", gap=gap)
+        numbers = [5 * (unit.row - 1) + unit.column - 1 for unit in tray.units]
+        right = numbers == [place for place in range(20) if place != EMPTY]
+        print(f"packages turned by {angle}, gap={gap}: {len(tray.units)} units, numbers are places: {right}")
 
 
 if __name__ == "__main__":
