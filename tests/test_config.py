@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,15 @@ def test_every_config_file_composes_and_trains_a_step(
     assert cell.fold_folder(0).finished
     assert name
     assert cell.folder.is_relative_to(tmp_path)
+
+
+@pytest.mark.parametrize("command", sorted(file.stem for file in CONF.glob("*.yaml")))
+def test_every_command_composes_and_explains_itself(command: str) -> None:
+    assert find_spec(f"csam_lightning.{command}")
+    with initialize_config_module("csam_lightning.conf", version_base="1.3"):
+        composed = compose(command, return_hydra_config=True)
+    assert composed.hydra.help.app_name == f"csam_lightning.{command}"
+    assert f"python -m csam_lightning.{command}" in composed.hydra.help.template
 
 
 @pytest.mark.parametrize(

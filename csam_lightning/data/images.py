@@ -127,17 +127,33 @@ def read_grey(path: Path, *, sample_bits: int | None = None) -> NDArray[np.uint8
     return read_image(path).pixels(sample_bits)
 
 
-def read_image(path: Path) -> GreyImage:
+def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> GreyImage:
     """Read an image file, and tell what it is.
 
     Raises:
         InputError: As :func:`read_grey`.
     """
     data = read_bytes(path)
-    with _opened(data, path) as image:
+    with _opened(data, path, max_pixels) as image:
         pages = int(getattr(image, "n_frames", 1))
         samples, mode = _grey(image, path)
     return GreyImage(samples, mode, pages, hashlib.sha256(data).hexdigest())
+
+
+def read_colours(path: Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """Read a PNG, TIFF, BMP or JPEG file without making its colours grey.
+
+    Returns:
+        uint8 of shape (height, width, 3), red, green and blue, of a file with colours or a palette; of shape
+        (height, width) as :func:`read_grey` of any other.
+
+    Raises:
+        InputError: As :func:`read_grey`.
+    """
+    with _opened(read_bytes(path), path, max_pixels) as image:
+        if image.mode in COLOUR_MODES:
+            return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+    return read_image(path, max_pixels=max_pixels).pixels()
 
 
 def sample_peak(path: Path) -> int | None:
@@ -151,11 +167,11 @@ def sample_peak(path: Path) -> int | None:
 
 
 @contextmanager
-def _opened(data: bytes, path: Path) -> Iterator[Image.Image]:
+def _opened(data: bytes, path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
     """Yield an image whose header is read and sound, and tell what decoders raise inside the block as bad input."""
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            _check_size(image.size, path)
+            _check_size(image.size, path, max_pixels)
             yield image
     except InputError:
         raise
@@ -204,11 +220,11 @@ def resize_grey(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     return np.asarray(resized, dtype=np.uint8)
 
 
-def _check_size(size: tuple[int, int], path: Path) -> None:
+def _check_size(size: tuple[int, int], path: Path, max_pixels: int) -> None:
     """Refuse absurd dimensions from the header alone, before anything is decoded."""
     width, height = size
-    if width * height > MAX_PIXELS:
-        raise _too_large(f"{width}x{height} pixels, more than {MAX_PIXELS}", path)
+    if width * height > max_pixels:
+        raise _too_large(f"{width}x{height} pixels, more than {max_pixels}", path)
     if min(size) < MIN_SIDE:
         raise InputError(
             f"measures {width}x{height} pixels",

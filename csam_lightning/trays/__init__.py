@@ -1,0 +1,1 @@
+"""Scans that hold many units: false colour to grey, and every unit found, numbered and straightened."""
