@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.images import FEW, write_data_set
 from benchmarks.observer import environment
 from benchmarks.results import CACHE, machine, publish
 from csam_lightning.progress import track
@@ -33,13 +34,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> None:
     """Measure, print and keep."""
+    with tempfile.TemporaryDirectory() as scratch:
+        scans = Path(scratch) / "scans"
+        write_data_set(scans, FEW)
+        _main(options, scans)
+
+
+def _main(options: argparse.Namespace, scans: Path) -> None:
     facts = machine()
     cache = f"cache_dir={options.cache_dir.absolute()}"
-    train = [sys.executable, "-m", "csam_lightning.train"]
+    train, check = ([sys.executable, "-m", f"csam_lightning.{name}"] for name in ("train", "check"))
     commands = {
         BARE: [sys.executable, "-c", BARE],
         "train --help": [*train, "--help"],
-        "check": [sys.executable, "-m", "csam_lightning.check", "data=simulated", cache],
+        "check --help": [*check, "--help"],
+        f"check, {FEW} scans of 32 px": [*check, f"data.root={scans}"],
+        "check, 926 scans of 400 px": [*check, "data=simulated", cache],
     }
     first_step = [*train, *SMALL, cache]
     _first_step(first_step)  # decodes the scans

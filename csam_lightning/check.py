@@ -1,118 +1,16 @@
 """``python -m csam_lightning.check``: validate images and manifest, and tell what the data set holds."""
 
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-
 from omegaconf import DictConfig
 
-from csam_lightning.cli import run, typed
-from csam_lightning.config import DataConfig, check_data_values, check_seed
-from csam_lightning.data.folds import make_folds
-from csam_lightning.data.inspection import inspect_images
-from csam_lightning.data.manifest import Manifest, read_manifest
-from csam_lightning.data.problems import Problem, errors_in, warnings_in
-from csam_lightning.data.selection import check_classes, choose_scans
-from csam_lightning.data.summary import summary, training_scans
-from csam_lightning.errors import InputError
+from csam_lightning.cli import run
 
 
-@dataclass(frozen=True)
-class CheckConfig:
-    """``conf/check.yaml``: the data set to validate."""
+def check(config: DictConfig) -> None:
+    """Print all findings and what the data set holds, on stdout."""
+    from csam_lightning.check_dataset import check_dataset  # takes a second, which --help does without
 
-    data: DataConfig
-    seed: int
-    cache_dir: str
-
-
-def main(config: DictConfig) -> None:
-    """Print all findings and what the data set holds, on stdout.
-
-    Raises:
-        InputError: A setting makes no sense, or there are errors.
-    """
-    settings = typed(config, CheckConfig)
-    check_data_values(settings.data)
-    check_seed(settings.seed)
-    root = _root(settings)
-    manifest, problems = read_manifest(
-        root,
-        classes=settings.data.classes,
-        package_pattern=settings.data.package_pattern,
-        need_packages=settings.data.protocol == "grouped",
-    )
-    lines: list[str] = []
-    if manifest is not None:
-        facts, found = inspect_images(manifest)
-        problems = sorted(problems + found, key=lambda problem: problem.row)
-        problems += _size_problems(manifest, settings)
-        if not errors_in(problems):
-            problems += _split_problems(manifest, settings)
-        data = settings.data
-        lines = list(summary(manifest, facts, protocol=data.protocol.value, num_folds=data.num_folds))
-    errors, warnings = errors_in(problems), warnings_in(problems)
-    verdict = f"{len(errors)} errors, {len(warnings)} warnings"
-    sys.stdout.write("\n".join([*map(str, errors), *map(str, warnings), *lines, verdict]) + "\n")
-    if errors:
-        sys.stdout.flush()
-        raise InputError(verdict, where=str(root), mend="mend what is listed above")
-
-
-def _root(settings: CheckConfig) -> Path:
-    """Return the folder to look at; the simulated data set is made where it is not there yet."""
-    if settings.data.simulation is None:
-        return Path(str(settings.data.root)).expanduser()
-    from csam_lightning.simulation.dataset import cached_dataset
-
-    return cached_dataset(settings.data.simulation, Path(settings.cache_dir).expanduser())
-
-
-def _size_problems(manifest: Manifest, settings: CheckConfig) -> Iterator[Problem]:
-    """Yield what training would say of the data size and the number of folds; nothing where no package is known."""
-    table = training_scans(manifest)
-    if not len(table):
-        return
-    data = settings.data
-    if data.protocol == "grouped" and table["package_id"].isna().all():
-        return
-    try:
-        errors = check_classes(
-            table,
-            data.size,
-            classes=manifest.classes,
-            protocol=data.protocol.value,
-            num_folds=data.num_folds,
-            seed=settings.seed,
-        )
-    except InputError as error:
-        errors = [error]
-    yield from map(Problem.of, errors)
-
-
-def _split_problems(manifest: Manifest, settings: CheckConfig) -> Iterator[Problem]:
-    """Yield what keeps the packages from being split into folds.
-
-    Only packages of several labels can do that once every class has enough packages, so only then is the split made:
-    it loads scikit-learn, which takes a second.
-    """
-    table, data = training_scans(manifest), settings.data
-    chosen = table.iloc[choose_scans(table, data.size, seed=settings.seed)]
-    if data.protocol == "published" or chosen.groupby("package_id")["label"].nunique().max() == 1:
-        return
-    try:
-        make_folds(
-            table,
-            classes=manifest.classes,
-            size=data.size,
-            protocol=data.protocol.value,
-            num_folds=data.num_folds,
-            seed=settings.seed,
-        )
-    except InputError as error:
-        yield Problem.of(error)
+    check_dataset(config)
 
 
 if __name__ == "__main__":
-    run(main, "check")
+    run(check, "check")
