@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import wraps
 from typing import Any, NoReturn, TypeVar
 
 import hydra
@@ -16,6 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 from csam_lightning.errors import InputError, RunFailedError
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+MANY = {"-m", "--multirun"}
 
 NOISE = ("object_type=", "reference_type=", "provider=", "Config search path", "See https", "To append")
 """Beginnings of lines in Hydra's messages that say nothing to a user."""
@@ -42,10 +45,16 @@ def run(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # being asked to end is Ctrl-C from afar
     sys.argv[1:] = flag_first(sys.argv[1:])
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors to us instead of printing them and exiting 1
-    command = hydra.main(version_base="1.3", config_path="pkg://csam_lightning.conf", config_name=config_name)(task)
+    kept: list[Exception] = []
+    alone = not MANY & set(sys.argv[1:])
+    command = hydra.main(version_base="1.3", config_path="pkg://csam_lightning.conf", config_name=config_name)(
+        _keeping(task, kept) if alone else task
+    )
     try:
         with around or nullcontext():
             command()
+            if kept:
+                raise kept[0]
     except InputError as error:
         _leave(str(error), BAD_INPUT)
     except OverrideParseException as error:
@@ -69,9 +78,22 @@ def run(
     sys.exit(DONE)
 
 
+def _keeping(task: Callable[[DictConfig], None], kept: list[Exception]) -> Callable[[DictConfig], None]:
+    """Return ``task`` with its errors put into ``kept``: of those that it raises Hydra prints a line of its own."""
+
+    @wraps(task)
+    def quiet(config: DictConfig) -> None:
+        try:
+            task(config)
+        except Exception as error:  # noqa: BLE001 - raised again outside Hydra
+            kept.append(error)
+
+    return quiet
+
+
 def flag_first(arguments: Sequence[str]) -> list[str]:
     """Return the command line with ``-m`` first: among the settings, Hydra's parser takes no setting after it."""
-    flags = [argument for argument in arguments if argument in {"-m", "--multirun"}]
+    flags = [argument for argument in arguments if argument in MANY]
     return [*flags, *(argument for argument in arguments if argument not in flags)]
 
 
