@@ -33,16 +33,16 @@ def in_order(
         The result for each scan, or the InputError it raised, naming manifest row and file; a scan without a usable
         path gives such an error too.
     """
+    paths = manifest.table["path"].tolist()
 
     def one(position: int) -> T | InputError:
-        path = manifest.table["path"].iloc[position]
-        where = manifest.where(position)
+        path = paths[position]
         if not isinstance(path, str):
-            return InputError("has no usable path", where=where, mend="correct the path")
+            return InputError("has no usable path", where=manifest.where(position), mend="correct the path")
         try:
             return read(manifest.root / path)
         except InputError as error:
-            return InputError(f"'{path}' {error.what}", where=where, mend=error.mend)
+            return InputError(f"'{path}' {error.what}", where=manifest.where(position), mend=error.mend)
 
     with ThreadPoolExecutor(workers or min(os.cpu_count() or 1, MOST_WORKERS)) as pool:
         positions = iter(range(start, len(manifest.table)))
