@@ -105,7 +105,7 @@ def check_runs(work: Path, result: dict[str, Any]) -> None:
     assert cell.data.metrics["test/recall"] == pytest.approx(result["test"]["recall"])
     top = {file.path for file in client.list_artifacts(cell.info.run_id)}
     texts = {"config.yaml", "environment.txt", "result.json"}
-    assert top == {*texts, "folds.csv", "scans.csv", "balance.csv", "figures", "examples"}
+    assert top == {*texts, "folds.csv", "scans.csv", "balance.csv", "predictions.csv", "figures", "examples"}
     for fold in result["folds"]:
         run = client.get_run(fold["run_id"])
         assert run.data.tags["mlflow.parentRunId"] == result["run_id"]
