@@ -26,7 +26,8 @@ TEMPERATURES = (0.1, 10.0)
 
 def log_probabilities(probabilities: "NDArray[np.floating]") -> "NDArray[np.float64]":
     """Return logarithms, finite also where a float32 probability has become 0."""
-    return np.log(np.maximum(probabilities, np.finfo(np.float32).tiny).astype(np.float64))
+    logs: NDArray[np.float64] = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny).astype(np.float64))
+    return logs
 
 
 def at_temperature(log_probabilities: "NDArray[np.float64]", temperature: float) -> "NDArray[np.float64]":

@@ -13,7 +13,6 @@ from pydantic import TypeAdapter
 
 from csam_lightning.errors import InputError
 from csam_lightning.evaluation.calibration import fit_temperature
-from csam_lightning.evaluation.predictions import FILE as PREDICTIONS
 from csam_lightning.evaluation.predictions import held_out
 from csam_lightning.model.ensemble import Ensemble, ModelFacts
 from csam_lightning.model.ensemble_file import network_of
@@ -30,25 +29,26 @@ BROKEN = (OSError, LookupError, TypeError, ValueError, RuntimeError, EOFError, U
 T = TypeVar("T")
 
 
-def cell_model(results: Path, folds: "Mapping[int, FoldFolder]") -> Ensemble:
+def cell_model(result: Path, predictions: Path | None, folds: "Mapping[int, FoldFolder]") -> Ensemble:
     """Return the model of a cell, its temperature fitted on what its networks said of scans they did not learn from.
 
     What training did not keep when it was done by an older version is unknown to the model: without
-    ``predictions.csv`` the temperature is 1 and ``held_out`` is None; without the statistics of all folds ``novelty``
-    is None.
+    ``predictions`` the temperature is 1 and ``held_out`` is None; without the statistics of all folds ``novelty`` is
+    None.
 
     Args:
-        results: Folder with the cell's ``result.json`` and ``predictions.csv``.
+        result: The cell's ``result.json``.
+        predictions: Its ``predictions.csv``.
         folds: Files of the folds whose networks make up the model, by number; one or more.
 
     Raises:
         InputError: A file is missing, damaged or something else.
     """
     numbers = tuple(sorted(folds))
-    facts = _read(results / "result.json", lambda file: _facts(file, numbers))
+    facts = _read(result, lambda file: _facts(file, numbers))
     known = None
-    if (results / PREDICTIONS).is_file():
-        known = _read(results / PREDICTIONS, lambda file: _held_out(file, facts))
+    if predictions is not None:
+        known = _read(predictions, lambda file: _held_out(file, facts))
         temperature = fit_temperature(known.log_probabilities, known.codes)
         facts = replace(facts, temperature=temperature)
     networks = [_read(folds[number].model, lambda file: _network(file, facts)) for number in numbers]

@@ -86,7 +86,7 @@ class NoveltyStatistics:
         if not np.isfinite(training).all():
             return None
         spread = training.std(axis=0, dtype=np.float64)
-        scale = np.maximum(spread, LEAST_SPREAD * max(spread.max(), np.finfo(np.float32).tiny))
+        scale = np.maximum(spread, max(LEAST_SPREAD * spread.max(), np.finfo(np.float32).eps))
         covariance, _ = ledoit_wolf(training.astype(np.float64) / scale)
         covariance += RIDGE * np.eye(len(scale))
         root = np.linalg.cholesky(np.linalg.inv(covariance))
