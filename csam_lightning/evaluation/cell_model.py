@@ -59,11 +59,17 @@ def _read(file: Path, reader: Callable[[Path], T]) -> T:
     try:
         return reader(file)
     except BROKEN as error:
+        # PyTorch's own words would have the user read the file unsafely.
+        reason = "" if isinstance(error, UnpicklingError) else f" ({_first_line(error)})"
         raise InputError(
-            f"cannot be read ({str(error).splitlines()[0][:200] if str(error) else type(error).__name__})",
+            f"cannot be read{reason}",
             where=str(file),
             mend="train the cell again, or take another run",
         ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
 def _facts(file: Path, numbers: tuple[int, ...]) -> ModelFacts:
@@ -92,8 +98,7 @@ def _held_out(file: Path, facts: ModelFacts) -> "HeldOut":
 
 def _network(file: Path, facts: ModelFacts) -> "ScanClassifier":
     checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-    settings = {**checkpoint["hyper_parameters"], "arch": facts.arch, "num_classes": len(facts.classes)}
-    return network_of(settings, checkpoint["state_dict"])
+    return network_of(facts, checkpoint["hyper_parameters"], checkpoint["state_dict"])
 
 
 def _novelty(folds: "Sequence[FoldFolder]") -> list[NoveltyStatistics] | None:

@@ -27,7 +27,7 @@ SUFFIX = ".safetensors"
 FORMAT = "csam_lightning model 1"
 KEY = "csam_lightning"
 HELD_OUT = ("log_probabilities", "codes", "networks")
-SETTINGS = ("arch", "num_classes", "pixel_mean", "pixel_std", "learning_rate", "weight_decay", "warmup_epochs")
+SETTINGS = ("pixel_mean", "pixel_std", "learning_rate", "weight_decay", "warmup_epochs")
 NOVELTY = ("mean", "whitening", "held_out")
 
 
@@ -107,7 +107,7 @@ def _assembled(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> E
     if not settings or len(settings) != len(facts.folds):
         raise ValueError(f"{len(settings)} networks from {len(facts.folds)} folds")
     numbers = range(len(settings))
-    networks = [network_of(settings[number], _under(f"network.{number}.", tensors)) for number in numbers]
+    networks = [network_of(facts, settings[number], _under(f"network.{number}.", tensors)) for number in numbers]
     held_out = _arrays("held_out.", tensors)
     novelty = [_arrays(f"novelty.{number}.", tensors) for number in numbers]
     return Ensemble(
@@ -118,14 +118,20 @@ def _assembled(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> E
     )
 
 
-def network_of(settings: Mapping[str, Any], state: Mapping[str, Tensor]) -> ScanClassifier:
-    """Return the network with the given hyperparameters (further ones are left aside) and state.
+def network_of(facts: ModelFacts, settings: Mapping[str, Any], state: Mapping[str, Tensor]) -> ScanClassifier:
+    """Return a network of a model.
+
+    Args:
+        facts: What is known of the model.
+        settings: The network's hyperparameters; further ones are left aside.
+        state: Its state.
 
     Raises:
-        InputError, KeyError, TypeError, RuntimeError: They do not make one.
+        InputError, LookupError, TypeError, ValueError, RuntimeError: They do not make one.
     """
+    chosen = {name: settings[name] for name in SETTINGS}
     with torch.random.fork_rng(devices=[]):  # the random weights that it begins with are nobody's business
-        network = ScanClassifier(weights=None, **{name: settings[name] for name in SETTINGS})
+        network = ScanClassifier(arch=facts.arch, weights=None, num_classes=len(facts.classes), **chosen)
     network.load_state_dict(state)
     return network
 

@@ -77,7 +77,11 @@ def _from_store(store: StoreReader, model: str, named: Registered | None, folder
     if run.status != "FINISHED":
         raise _refused(model, f"the run is not finished ({run.status.lower()})", "train it to its end first")
     packed = store.download(run.id, ARTIFACT, folder) if level == CELL else None
-    return read_ensemble(packed) if packed else _assembled(store, model, run, folder)
+    try:
+        return read_ensemble(packed) if packed else _assembled(store, model, run, folder)
+    except InputError as error:  # it names a file that is gone as soon as this command ends
+        where = error.where.replace(f"{folder}/", f"run {run.id} ")
+        raise InputError(error.what, where=where, mend=error.mend) from error
 
 
 def _assembled(store: StoreReader, model: str, run: StoredRun, folder: Path) -> Ensemble:
