@@ -49,7 +49,9 @@ class Recorder:
             return record
         result = fold_result(self._cell, number)
         metrics = {_metric_name(name): value for name, value in result.metrics.items()}
-        artifacts = {files.model: "checkpoints", **dict.fromkeys(fold_figures(self._cell, result), "figures")}
+        kept = [file for file in (files.model, files.novelty) if file.is_file()]  # older folds have no novelty
+        figures = fold_figures(self._cell, result)
+        artifacts = {**dict.fromkeys(kept, "checkpoints"), **dict.fromkeys(figures, "figures")}
         self._finished[number] = replace(record, metrics=metrics, artifacts=artifacts, finished=True)
         return self._finished[number]
 

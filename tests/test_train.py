@@ -20,6 +20,8 @@ from mlflow.tracking import MlflowClient
 from PIL import Image
 from sklearn import metrics
 
+from csam_lightning.evaluation.predictions import said_of_test_split
+from csam_lightning.tracking.models import load_model
 from tests.conftest import heed_interrupts, tiny_table, wait_for_orphans, write_scans
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -105,7 +107,7 @@ def check_runs(work: Path, result: dict[str, Any]) -> None:
     assert cell.data.metrics["test/recall"] == pytest.approx(result["test"]["recall"])
     top = {file.path for file in client.list_artifacts(cell.info.run_id)}
     texts = {"config.yaml", "environment.txt", "result.json"}
-    assert top == {*texts, "folds.csv", "scans.csv", "balance.csv", "figures", "examples"}
+    assert top == {*texts, "folds.csv", "scans.csv", "balance.csv", "predictions.csv", "figures", "examples"}
     for fold in result["folds"]:
         run = client.get_run(fold["run_id"])
         assert run.data.tags["mlflow.parentRunId"] == result["run_id"]
@@ -114,6 +116,8 @@ def check_runs(work: Path, result: dict[str, Any]) -> None:
             assert [metric.step for metric in client.get_metric_history(fold["run_id"], name)][:2] == [1, 2]
         folders = {file.path for file in client.list_artifacts(fold["run_id"])}
         assert folders == {"checkpoints", "figures"}
+        kept = {file.path for file in client.list_artifacts(fold["run_id"], "checkpoints")}
+        assert kept == {"checkpoints/model.ckpt", "checkpoints/novelty.npz"}
 
 
 def check_numbers(work: Path, run: Path, result: dict[str, Any], scans: Path) -> None:
@@ -145,6 +149,38 @@ def check_numbers(work: Path, run: Path, result: dict[str, Any], scans: Path) ->
         assert result[name]["confusion_matrix"] == expected.tolist()
         assert result[name]["recall"] == pytest.approx(metrics.recall_score(codes[chosen], predicted, average="macro"))
     assert result["test_single_mean"]["accuracy"] == pytest.approx(np.mean(single))
+    check_model(work, result, pixels[test], np.stack(ensemble))
+
+
+def check_model(work: Path, result: dict[str, Any], pixels: np.ndarray, single: np.ndarray) -> None:
+    """Take the model out of the store and compare it with what the checkpoints say of the test split."""
+    store = f"sqlite:///{work}/mlflow.db"
+    model = load_model(result["run_id"], uri=store)
+    assert model.facts.classes == ("A", "B", "C", "D")
+    assert (model.facts.image_size, model.facts.cell_id, model.facts.folds) == (32, result["cell_id"], (0, 1, 2))
+    odds = single ** (1 / model.facts.temperature)
+    at_temperature = odds / odds.sum(axis=2, keepdims=True)
+    judged = model.judge(torch.from_numpy(pixels).unsqueeze(1))
+    np.testing.assert_allclose(judged.probabilities.numpy(), at_temperature, atol=1e-5)
+    assert judged.distances is not None
+    assert model.held_out is not None
+    right = model.held_out.log_probabilities.argmax(axis=1) == model.held_out.codes
+    assert len(right) == 24
+    assert right.mean() == pytest.approx(result["out_of_fold"]["accuracy"])
+    table = pd.read_csv(work / "outputs" / "cells" / result["cell_id"] / "results" / "predictions.csv")
+    said, codes = said_of_test_split(table.astype({"fold": str}), model.facts.classes, (0, 1, 2))
+    np.testing.assert_allclose(np.exp(said), single, atol=1e-5)
+    mean = table.loc[table["fold"] == "ensemble", ["p_A", "p_B", "p_C", "p_D"]].to_numpy()
+    np.testing.assert_allclose(mean, single.mean(axis=0), atol=1e-5)
+    assert (mean.argmax(axis=1) == codes).mean() == pytest.approx(result["test"]["accuracy"])
+    alone = load_model(result["folds"][1]["run_id"], uri=store)
+    assert alone.facts.folds == (1,)
+    assert alone.held_out is not None
+    assert len(alone.held_out.codes) == 8
+    torch.testing.assert_close(
+        alone.networks[0](torch.from_numpy(pixels).unsqueeze(1)),
+        model.networks[1](torch.from_numpy(pixels).unsqueeze(1)),
+    )
 
 
 def predict(checkpoint: Path, pixels: np.ndarray, *, seen: np.ndarray) -> np.ndarray:

@@ -26,6 +26,7 @@ PRELOADED = (
     "matplotlib.figure",
     "mlflow.tracking",
     "pandera.pandas",
+    "sklearn.covariance",
     "sklearn.model_selection",
 )
 PATIENCE_SECONDS = 300

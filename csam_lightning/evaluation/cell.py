@@ -30,6 +30,7 @@ class Cell(CellKey):
         train_rows: Row of each training scan in ``pixels``.
         test_rows: Row of each test scan in ``pixels``.
         pixels: Array file of the decoded scans.
+        sample_bits: Range that the samples of 16-bit files were mapped from, bits; None where there are none.
         folds: All folds of the cross-validation.
     """
 
@@ -38,6 +39,7 @@ class Cell(CellKey):
     train_rows: "NDArray[np.int64]"
     test_rows: "NDArray[np.int64]"
     pixels: Path
+    sample_bits: int | None
     folds: list[Fold]
 
     @cached_property
@@ -126,5 +128,6 @@ def prepare_cell(config: TrainConfig, manifest: "Manifest") -> Cell:
         train_rows=train_rows,
         test_rows=test_rows,
         pixels=scans.path,
+        sample_bits=scans.sample_bits,
         folds=folds,
     )

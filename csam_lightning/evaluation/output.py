@@ -10,6 +10,8 @@ import numpy as np
 from csam_lightning.evaluation.cell import Cell
 from csam_lightning.evaluation.data_tables import balance_table, example_rows, scan_table
 from csam_lightning.evaluation.metrics import Scores
+from csam_lightning.evaluation.predictions import FILE as PREDICTIONS
+from csam_lightning.evaluation.predictions import prediction_table
 from csam_lightning.evaluation.result import CellResult, FoldResult, RunIds, result_json
 from csam_lightning.files import written_atomically
 
@@ -27,8 +29,9 @@ def write_results(
     Args:
         cell: The cell.
         result: Its folds, summed up.
-        folder: Where to write ``result.json``, the tables ``folds.csv``, ``scans.csv`` and ``balance.csv``,
-            ``figures/``, ``examples/`` (images of some scans, named by their row in ``scans.csv``) and ``texts``.
+        folder: Where to write ``result.json``, the tables ``folds.csv``, ``scans.csv``, ``balance.csv`` and
+            ``predictions.csv``, ``figures/``, ``examples/`` (images of some scans, named by their row in
+            ``scans.csv``) and ``texts``.
         texts: Further files: name → content.
         runs: The runs in MLflow.
 
@@ -43,6 +46,7 @@ def write_results(
         "folds.csv": cell.fold_table().to_csv(index=False),
         "scans.csv": scans.to_csv(index=False),
         "balance.csv": balance.to_csv(index=False),
+        PREDICTIONS: prediction_table(cell, [fold.number for fold in result.folds]).to_csv(index=False),
         "result.json": json.dumps(summary, indent=2) + "\n",
     }
     for name, content in contents.items():

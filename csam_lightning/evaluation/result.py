@@ -166,6 +166,7 @@ def result_json(cell: Cell, result: CellResult, runs: RunIds) -> dict[str, Any]:
         "cell_id": cell.id,
         "run_id": runs.cell,
         "data_fingerprint": cell.fingerprint,
+        "sample_bits": cell.sample_bits,
         "folds": [
             {"fold": fold.number, "run_id": runs.folds.get(fold.number), **_finite(fold.metrics)}
             for fold in result.folds

@@ -101,11 +101,85 @@ class StoreReader:
         pages = self._asked(lambda: list(self._pages(str(found.experiment_id))))
         return [_stored(run) for run in pages]
 
-    def _pages(self, experiment_id: str) -> Iterator["Run"]:
+    def run(self, run_id: str) -> StoredRun | None:
+        """Return a run; None where the store has none, or it was deleted.
+
+        Raises:
+            InputError: The store does not answer.
+        """
+        found = self._asked(lambda: self._unless_missing(lambda: self._client.get_run(run_id)))
+        return None if found is None or found.info.lifecycle_stage != "active" else _stored(found)
+
+    def children(self, run_id: str) -> list[StoredRun]:
+        """Return the runs right below a run, the latest first.
+
+        Raises:
+            InputError: The store does not answer.
+        """
+
+        def ask() -> list["Run"]:
+            experiment = self._client.get_run(run_id).info.experiment_id
+            return list(self._pages(str(experiment), f"tags.`{PARENT_TAG}` = '{run_id}'"))
+
+        return [_stored(run) for run in self._asked(ask)]
+
+    def registered(self, name: str, which: str, *, by_alias: bool) -> str | None:
+        """Return the id of the run that a registered model came from; None where there is no such model, or no run.
+
+        Args:
+            name: The model's name.
+            which: Its alias or its version.
+            by_alias: Whether it is an alias.
+
+        Raises:
+            InputError: The store does not answer.
+        """
+
+        def ask() -> Any:
+            if by_alias:
+                return self._client.get_model_version_by_alias(name, which)
+            return self._client.get_model_version(name, which)
+
+        found = self._asked(lambda: self._unless_missing(ask))
+        return None if found is None or not found.run_id else str(found.run_id)
+
+    @staticmethod
+    def _unless_missing(question: Callable[[], T]) -> T | None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return question()
+        except MlflowException as error:
+            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+                return None
+            raise
+
+    def download(self, run_id: str, path: str, folder: Path) -> Path | None:
+        """Fetch an artifact of any size; None where the run has none at ``path``.
+
+        Args:
+            run_id: The run.
+            path: The artifact's path in the run.
+            folder: Where to put it, under the same path, unless it can be read where it lies.
+
+        Raises:
+            InputError: The store does not answer.
+        """
+        copied = self._beside(run_id, path)
+        if copied is not None and copied.is_file():
+            return copied
+        listed = self._asked(lambda: self._client.list_artifacts(run_id, _folder(path)))
+        if path not in {entry.path for entry in listed if not entry.is_dir}:
+            return None
+        fetched = Path(self._asked(lambda: self._client.download_artifacts(run_id, path, str(folder))))
+        inside = fetched.resolve().is_relative_to(folder.resolve())
+        return fetched if inside and fetched.is_file() and not fetched.is_symlink() else None
+
+    def _pages(self, experiment_id: str, matching: str = "") -> Iterator["Run"]:
         token = None
         while True:
             page = self._client.search_runs(
-                [experiment_id], max_results=PAGE, order_by=["attributes.start_time DESC"], page_token=token
+                [experiment_id], matching, max_results=PAGE, order_by=["attributes.start_time DESC"], page_token=token
             )
             yield from page
             token = page.token

@@ -14,6 +14,7 @@ from csam_lightning.data.augment import Augmentation, AugmentationPlan
 from csam_lightning.data.datamodule import EVALUATION_BATCH, FoldDataModule, LabelledScans, images_as_seen
 from csam_lightning.data.resident import ResidentDataModule, can_reside
 from csam_lightning.model.classifier import ScanClassifier
+from csam_lightning.model.novelty import NoveltyStatistics, features_noted
 from csam_lightning.training.callbacks import EpochKeeper
 from csam_lightning.training.checkpoints import write_checkpoint
 from csam_lightning.training.devices import check_accelerator
@@ -60,8 +61,14 @@ def train_fold(job: FoldJob, tell: "Callable[[EpochEnded], None]", rank: Rank = 
     keeper.write_history()
     epoch = _select(classifier, folder, epochs=len(keeper.history))
     classifier.to(device)
-    trained = logits(classifier, scans.images(job.fold.training_scans))
-    validated = logits(classifier, images_as_seen(scans, job.fold.validation, plan))
+    with features_noted(classifier.network) as noted:
+        trained = logits(classifier, scans.images(job.fold.training_scans))
+        trained_on = features(noted)
+        validated = logits(classifier, images_as_seen(scans, job.fold.validation, plan))
+        validated_on = features(noted)
+    novelty = NoveltyStatistics.fit(trained_on, validated_on[job.fold.validation.copy == 0])
+    if novelty is not None:
+        novelty.write(folder.novelty)
     predictions = FoldPredictions(
         validation=validated.softmax(dim=1).numpy(),
         test=logits(classifier, pixels[job.test_rows]).softmax(dim=1).numpy(),
@@ -169,6 +176,13 @@ def _write(folder: FoldFolder, classifier: ScanClassifier, predictions: FoldPred
     outcome.write(folder.outcome)
     folder.resume.unlink(missing_ok=True)
     folder.best.unlink(missing_ok=True)
+
+
+def features(noted: list[Tensor]) -> "NDArray[np.float32]":
+    """Return what :func:`features_noted` has noted so far, float32 of shape (images, features), and begin anew."""
+    together: NDArray[np.float32] = torch.cat(noted).cpu().numpy()
+    noted.clear()
+    return together
 
 
 @torch.inference_mode()

@@ -150,6 +150,11 @@ class FoldFolder:
         return self.path / "predictions.npz"
 
     @property
+    def novelty(self) -> Path:
+        """What the network's features of scans are like, see :mod:`csam_lightning.model.novelty`."""
+        return self.path / "novelty.npz"
+
+    @property
     def outcome(self) -> Path:
         """Closing numbers, see :class:`FoldOutcome`."""
         return self.path / "outcome.json"

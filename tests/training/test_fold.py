@@ -10,6 +10,7 @@ from sklearn import metrics
 
 from csam_lightning.config import Select
 from csam_lightning.errors import InputError
+from csam_lightning.model.novelty import NoveltyStatistics
 from csam_lightning.training.fold import train_fold
 from csam_lightning.training.job import FoldFolder, FoldJob, FoldOutcome, FoldPredictions
 
@@ -39,7 +40,8 @@ def numbers(folder: FoldFolder) -> tuple[Any, ...]:
     state = torch.load(folder.model, weights_only=True)["state_dict"]
     history = [{name: value for name, value in past.items() if "/" in name} for past in folder.read_history()]
     outcome = dataclasses.replace(FoldOutcome.read(folder.outcome), seconds=0)
-    arrays = [predictions.validation, predictions.test, *(value.numpy() for value in state.values())]
+    novelty = vars(NoveltyStatistics.read(folder.novelty)).values()
+    arrays = [predictions.validation, predictions.test, *novelty, *(value.numpy() for value in state.values())]
     return history, outcome, [array.tobytes() for array in arrays]
 
 
@@ -47,7 +49,7 @@ def test_finished_fold_leaves_its_files_and_nothing_else(job: MakeJob) -> None:
     folder = train(job())
     assert folder.finished
     names = {file.name for file in folder.path.iterdir()}
-    assert names == {"model.ckpt", "history.json", "predictions.npz", "outcome.json"}
+    assert names == {"model.ckpt", "history.json", "predictions.npz", "novelty.npz", "outcome.json"}
     assert len(folder.read_history()) == 3
     predictions = FoldPredictions.read(folder.predictions)
     assert predictions.validation.shape == (6, 3)

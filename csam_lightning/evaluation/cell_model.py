@@ -1,0 +1,107 @@
+"""The model of a cell, from the files that its training has left."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING, TypeVar
+from zipfile import BadZipFile
+
+import torch
+from pydantic import TypeAdapter
+
+from csam_lightning.errors import InputError
+from csam_lightning.evaluation.calibration import fit_temperature
+from csam_lightning.evaluation.predictions import held_out
+from csam_lightning.model.ensemble import Ensemble, ModelFacts
+from csam_lightning.model.ensemble_file import network_of
+from csam_lightning.model.novelty import NoveltyStatistics
+
+if TYPE_CHECKING:
+    from csam_lightning.model.classifier import ScanClassifier
+    from csam_lightning.model.held_out import HeldOut
+    from csam_lightning.training.job import FoldFolder
+
+BROKEN = (OSError, LookupError, TypeError, ValueError, RuntimeError, EOFError, UnpicklingError, BadZipFile, InputError)
+"""What reading files that are damaged, or something else, raises."""
+
+T = TypeVar("T")
+
+
+def cell_model(result: Path, predictions: Path | None, folds: "Mapping[int, FoldFolder]") -> Ensemble:
+    """Return the model of a cell, its temperature fitted on what its networks said of scans they did not learn from.
+
+    What training did not keep when it was done by an older version is unknown to the model: without
+    ``predictions`` the temperature is 1 and ``held_out`` is None; without the statistics of all folds ``novelty`` is
+    None.
+
+    Args:
+        result: The cell's ``result.json``.
+        predictions: Its ``predictions.csv``.
+        folds: Files of the folds whose networks make up the model, by number; one or more.
+
+    Raises:
+        InputError: A file is missing, damaged or something else.
+    """
+    numbers = tuple(sorted(folds))
+    facts = _read(result, lambda file: _facts(file, numbers))
+    known = None
+    if predictions is not None:
+        known = _read(predictions, lambda file: _held_out(file, facts))
+        temperature = fit_temperature(known.log_probabilities, known.codes)
+        facts = replace(facts, temperature=temperature)
+    networks = [_read(folds[number].model, lambda file: _network(file, facts)) for number in numbers]
+    return Ensemble(networks, facts, held_out=known, novelty=_novelty([folds[number] for number in numbers]))
+
+
+def _read(file: Path, reader: Callable[[Path], T]) -> T:
+    try:
+        return reader(file)
+    except BROKEN as error:
+        # PyTorch's own words would have the user read the file unsafely.
+        reason = "" if isinstance(error, UnpicklingError) else f" ({_first_line(error)})"
+        raise InputError(
+            f"cannot be read{reason}",
+            where=str(file),
+            mend="train the cell again, or take another run",
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+
+
+def _facts(file: Path, numbers: tuple[int, ...]) -> ModelFacts:
+    result = json.loads(file.read_text(encoding="utf-8"))
+    return TypeAdapter(ModelFacts).validate_python(
+        {
+            "classes": tuple(result["out_of_fold"]["classes"]),
+            "image_size": result["cell"]["image_size"],
+            "arch": result["cell"]["arch"],
+            "temperature": 1.0,
+            "data_fingerprint": result["data_fingerprint"],
+            "cell_id": result["cell_id"],
+            "folds": numbers,
+            "sample_bits": result.get("sample_bits"),
+        }
+    )
+
+
+def _held_out(file: Path, facts: ModelFacts) -> "HeldOut":
+    import pandas as pd
+
+    text = {"label": str, "fold": str, "split": str}
+    table = pd.read_csv(file, dtype=text, keep_default_na=False, encoding="utf-8")
+    return held_out(table, facts.classes, facts.folds)
+
+
+def _network(file: Path, facts: ModelFacts) -> "ScanClassifier":
+    checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+    return network_of(facts, checkpoint["hyper_parameters"], checkpoint["state_dict"])
+
+
+def _novelty(folds: "Sequence[FoldFolder]") -> list[NoveltyStatistics] | None:
+    if not all(fold.novelty.is_file() for fold in folds):
+        return None
+    return [_read(fold.novelty, NoveltyStatistics.read) for fold in folds]

@@ -1,0 +1,97 @@
+"""The table of what a cell's networks said of its scans, written by training and read back from anywhere."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from csam_lightning.evaluation.calibration import log_probabilities
+from csam_lightning.model.held_out import HeldOut
+from csam_lightning.training.job import FoldPredictions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from csam_lightning.evaluation.cell import Cell
+
+FILE = "predictions.csv"
+ENSEMBLE = "ensemble"
+"""In place of a fold's number: the mean over the folds' networks."""
+
+
+def prediction_table(cell: "Cell", numbers: "Sequence[int]") -> "pd.DataFrame":
+    """Return what the networks of some finished folds said of the scans that they did not learn from.
+
+    Args:
+        cell: The cell.
+        numbers: The folds' numbers.
+
+    Returns:
+        Columns ``path, package_id, label, split, fold`` and ``p_<class>`` for each class, probabilities in float32. Of
+        the split ``train`` a row for each scan that validates, by the network of its fold; of the split ``test`` a row
+        for each scan by the ensemble, then one by each network.
+    """
+    import pandas as pd
+
+    predicted = {number: FoldPredictions.read(cell.fold_folder(number).predictions) for number in numbers}
+
+    def rows(scans: "pd.DataFrame", fold: str, probabilities: "NDArray[np.float32]") -> "pd.DataFrame":
+        columns = pd.DataFrame(probabilities, columns=[f"p_{name}" for name in cell.classes], index=scans.index)
+        return scans[["path", "package_id", "label", "split"]].assign(fold=fold).join(columns)
+
+    validated = [
+        rows(
+            cell.table.iloc[cell.folds[number].validation.scans].reset_index(drop=True),
+            str(number),
+            said.validation[cell.folds[number].validation.copy == 0],
+        )
+        for number, said in predicted.items()
+    ]
+    mean = np.mean([said.test for said in predicted.values()], axis=0)
+    tested = [rows(cell.test, str(number), said.test) for number, said in predicted.items()]
+    return pd.concat([*validated, rows(cell.test, ENSEMBLE, mean), *tested], ignore_index=True)
+
+
+def held_out(table: "pd.DataFrame", classes: "Sequence[str]", numbers: "Sequence[int]") -> HeldOut:
+    """Return what some folds' networks said of the scans that they validated on.
+
+    Args:
+        table: As :func:`prediction_table` returns it, ``label`` and ``fold`` as text.
+        classes: Class names in order.
+        numbers: The folds' numbers in the order of their networks in the model.
+
+    Raises:
+        KeyError, ValueError: It is no such table.
+    """
+    place = {str(number): place for place, number in enumerate(numbers)}
+    rows = table[(table["split"] == "train") & table["fold"].isin(list(place))]
+    probabilities = rows[[f"p_{name}" for name in classes]].to_numpy(dtype=np.float32)
+    if not (np.isfinite(probabilities).all() and len(rows)):
+        raise ValueError("no probabilities, or some that are not finite")
+    return HeldOut(
+        log_probabilities(probabilities),
+        np.array([list(classes).index(name) for name in rows["label"]], dtype=np.int64),
+        np.array([place[number] for number in rows["fold"]], dtype=np.int64),
+    )
+
+
+def said_of_test_split(
+    table: "pd.DataFrame", classes: "Sequence[str]", numbers: "Sequence[int]"
+) -> "tuple[NDArray[np.float64], NDArray[np.int64]]":
+    """Return what each network said of the test split, and its actual class numbers.
+
+    Args:
+        table: As for :func:`held_out`.
+        classes: Class names in order.
+        numbers: The folds' numbers in the order of their networks in the model.
+
+    Returns:
+        Logarithms of the probabilities, shape (networks, scans, classes), and class numbers, shape (scans,).
+    """
+    tested = table[table["split"] == "test"]
+    parts = [tested[tested["fold"] == str(number)] for number in numbers]
+    columns = [f"p_{name}" for name in classes]
+    logs = np.stack([log_probabilities(part[columns].to_numpy(dtype=np.float32)) for part in parts])
+    return logs, np.array([list(classes).index(name) for name in parts[0]["label"]], dtype=np.int64)
