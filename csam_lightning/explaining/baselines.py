@@ -1,5 +1,7 @@
 """Maps that know no network: what a saliency map must beat to be worth looking at."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +37,8 @@ def _gradient(scan: Maps) -> Maps:
     return np.asarray(np.hypot(across, down), dtype=np.float32)
 
 
-def _scaled(maps: list[Maps]) -> Maps:
-    stack = np.stack(maps)
+def _scaled(maps: list[NDArray[Any]]) -> Maps:
+    stack = np.stack(maps).astype(np.float32)
     stack -= stack.min(axis=(1, 2), keepdims=True)
     stack /= np.maximum(stack.max(axis=(1, 2), keepdims=True), LEAST)
     return stack
