@@ -31,14 +31,16 @@ def overlay(scan: NDArray[np.uint8], saliency: NDArray[np.float32], *, opacity: 
 
 
 def heat(saliency: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return a map as a layer of its own, uint8 of shape (*shape, 4): colours, and the map as their opacity.
+    """Return a map as a layer of its own, uint8 of shape (*shape, 4): colours, and the same level as their opacity.
+
+    The level is the map's square root: most of what a map shows is far below its peak and would not be seen.
 
     Args:
         saliency: float32 of shape (side, side), 0 to 1.
         shape: Height and width wanted.
     """
     stretched = cv2.resize(saliency, shape[::-1], interpolation=cv2.INTER_LINEAR)
-    levels = np.rint(np.clip(stretched, 0, 1) * 255).astype(np.uint8)
+    levels = np.rint(np.sqrt(np.clip(stretched, 0, 1)) * 255).astype(np.uint8)
     return np.dstack([COLOURS[levels], levels])
 
 

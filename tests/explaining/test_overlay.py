@@ -22,7 +22,7 @@ def test_a_scan_shines_through_where_the_map_is_silent_and_is_tinted_where_it_sp
 def test_the_colours_rise_evenly_in_lightness_and_are_told_from_every_grey() -> None:
     """Lightness as CIE defines it (L*), which colour-blind readers see too."""
     levels = np.linspace(0, 1, 256, dtype=np.float32)[None]
-    layer = heat(levels, levels.shape)
+    layer = heat(levels**2, levels.shape)
     assert (np.diff(layer[0, :, 3].astype(int)) >= 0).all()
     linear = np.where((rgb := layer[0, :, :3] / 255) <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     lightness = 116 * np.cbrt(linear @ [0.2126, 0.7152, 0.0722]) - 16
