@@ -33,7 +33,9 @@ class Method(NamedTuple):
 
 
 DEFAULT = Method("HiResCAM", "layer1")
-"""The best of 24 on simulated scans, whose delaminated places are known: see experiments/explanations."""
+"""Chosen by measurement, in experiments/explanations: of six methods on four stages it found the delaminated places of
+simulated scans best, if asked against class D. Grad-CAM on the last stage never pointed at a delaminated bond pad: one
+of its cells is 32 pixels wide."""
 
 
 def explain(
