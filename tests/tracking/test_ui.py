@@ -114,6 +114,11 @@ def test_experiment_leads_to_its_cells_ranked_and_in_parallel_coordinates(visit:
     chart.close()
 
 
+def as_shown(number: float) -> str:
+    """Return a number as JavaScript writes it: whole ones without a fraction."""
+    return str(int(number)) if number.is_integer() else str(number)
+
+
 def test_sweep_unfolds_to_cells_and_folds_and_metrics_become_columns(visit: Visit) -> None:
     cell, folds = visit.cells[0], visit.folds_of(visit.cells[0])
     with visit.go().expect_popup() as opened:
@@ -133,7 +138,7 @@ def test_sweep_unfolds_to_cells_and_folds_and_metrics_become_columns(visit: Visi
     page.locator(".du-bois-light-tree").get_by_text("train/accuracy", exact=True).first.click()
     page.keyboard.press("Escape")
     for column in ("val/accuracy", "val/precision", "val/recall", "delta/accuracy", "train/accuracy"):
-        expect(value(page, cell, f"metrics.`{column}`")).to_have_text(str(cell.data.metrics[column]))
+        expect(value(page, cell, f"metrics.`{column}`")).to_have_text(as_shown(cell.data.metrics[column]))
     keep(page, "mlflow_sweep")
     page.close()
 
