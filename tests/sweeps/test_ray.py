@@ -22,6 +22,7 @@ pytestmark = [
 
 LOOPBACK = ("0100007F", "0000000000000000FFFF00000100007F")  # 127.0.0.1 as /proc/net/tcp and tcp6 write it
 LISTENING = "0A"
+WAIT = 600  # seconds; two minutes on two idle cores, and other tests run beside this one
 
 
 def processes(work: Path) -> Iterator[Path]:
@@ -75,14 +76,14 @@ def test_sweep_on_ray_survives_a_killed_cell_and_is_taken_up(scans_folder: Path,
         )
 
     with start() as sweep:
-        end = time.monotonic() + 240
+        end = time.monotonic() + WAIT
         while epochs_of_fold_0(work) < 3 and sweep.poll() is None and time.monotonic() < end:
             time.sleep(0.2)
         listening = addresses(work)
         assert listening
         assert listening <= set(LOOPBACK)
         kill_a_cell(work)
-        said, _ = sweep.communicate(timeout=300)
+        said, _ = sweep.communicate(timeout=WAIT)
     assert sweep.returncode == 1, said
     assert said.splitlines()[-1] == "error: 1 of 2 cells failed, see above; the others are done"
     assert "data.size=-1: " in said
@@ -98,7 +99,7 @@ def test_sweep_on_ray_survives_a_killed_cell_and_is_taken_up(scans_folder: Path,
     assert sorted(run.info.status for run in runs) == ["FAILED"] + ["FINISHED"] * 3  # sweep; cell and its two folds
 
     with start() as sweep:
-        said, _ = sweep.communicate(timeout=300)
+        said, _ = sweep.communicate(timeout=WAIT)
     assert sweep.returncode == 1, said
     assert "1 cells, 2 trainings (folds), of which 2 are there already" in said
     assert " epoch 1/8" not in said

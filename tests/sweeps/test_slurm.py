@@ -109,10 +109,10 @@ def test_sweep_on_slurm_finishes_though_a_job_is_preempted(
         stderr=subprocess.STDOUT,
         text=True,
     ) as sweep:
-        until(lambda: sweep.poll() is not None or list(work.glob("outputs/cells/*/fold_0/history.json")), seconds=240)
+        until(lambda: sweep.poll() is not None or list(work.glob("outputs/cells/*/fold_0/history.json")), seconds=600)
         running = slurm("squeue", "-h", "-t", "R", "-o", "%A").split()
         slurm("scancel", "--signal=USR2", *running[:1])
-        said, _ = sweep.communicate(timeout=480)
+        said, _ = sweep.communicate(timeout=600)
     assert sweep.returncode == 0, said
     assert "2 cells, 2 trainings (folds), of which 0 are there already" in said
     logs = "".join(file.read_text() for file in work.glob("outputs/sweeps/*/.submitit/*/*.err"))

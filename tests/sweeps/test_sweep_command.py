@@ -82,7 +82,7 @@ def test_failing_cell_fails_alone_and_a_sweep_takes_up_what_is_trained(
     assert {run.info.run_name for run in below(found, sweeps(found)[1])} == {"24 px32 b8", "24 px32 b16"}
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.faults)])
 def test_interrupted_sweep_goes_on_with_the_same_command(
     how: signal.Signals, command: Command, settings: list[str], tmp_path: Path
 ) -> None:
