@@ -24,17 +24,27 @@ class EpochKeeper(Checkpoint):
         fold: The fold's number.
         keep_best: Whether to keep the weights of the epoch with the least validation loss.
         tell: Called after the files of an epoch are written.
+        until: The epoch after which training stops for now; None: it goes on to its end.
 
     Of several processes that train a fold together the first writes the files and tells.
     """
 
-    def __init__(self, folder: FoldFolder, *, fold: int, keep_best: bool, tell: Callable[[EpochEnded], None]) -> None:
+    def __init__(
+        self,
+        folder: FoldFolder,
+        *,
+        fold: int,
+        keep_best: bool,
+        tell: Callable[[EpochEnded], None],
+        until: int | None = None,
+    ) -> None:
         """Start with an empty history."""
         self.history: list[dict[str, float]] = []
         self._folder = folder
         self._fold = fold
         self._keep_best = keep_best
         self._tell = tell
+        self._until = until
         self._began = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
@@ -59,6 +69,7 @@ class EpochKeeper(Checkpoint):
         best = self._remember(trainer)
         if trainer.is_global_zero and self._keep_best and best:
             write_checkpoint({"state_dict": pl_module.state_dict(), "epoch": len(self.history)}, self._folder.best)
+        trainer.should_stop = len(self.history) == self._until
         trainer.save_checkpoint(self._folder.resume)  # every rank has its part in it; the first one writes
         if not trainer.is_global_zero:
             return

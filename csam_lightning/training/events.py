@@ -13,6 +13,13 @@ class EpochEnded:
 
 
 @dataclass(frozen=True)
+class FoldLaidAside:
+    """A fold waits for its next turn, to go on after its last epoch; nothing for others than its process to know."""
+
+    fold: int
+
+
+@dataclass(frozen=True)
 class FoldEnded:
     """A fold is finished; its files are written."""
 

@@ -32,8 +32,19 @@ if TYPE_CHECKING:
 ALONE = Rank()
 
 
-def train_fold(job: FoldJob, tell: "Callable[[EpochEnded], None]", rank: Rank = ALONE) -> None:
+def train_fold(
+    job: FoldJob, tell: "Callable[[EpochEnded], None]", rank: Rank = ALONE, *, until: int | None = None
+) -> bool:
     """Train one fold, or what is left of it, and write its files; see :class:`FoldFolder`.
+
+    Args:
+        job: The fold.
+        tell: Called after every epoch.
+        rank: Which one of several processes this is.
+        until: The epoch after which the fold is laid aside, so that another call goes on; None: its last one.
+
+    Returns:
+        Whether it is finished.
 
     With several devices each has a process that does this at the same time; ``rank`` says which of them this one is.
 
@@ -50,14 +61,16 @@ def train_fold(job: FoldJob, tell: "Callable[[EpochEnded], None]", rank: Rank = 
     scans = LabelledScans(pixels, job.train_rows, job.codes)
     plan = _plan(job)
     classifier = _build(job, scans)
-    keeper = EpochKeeper(folder, fold=job.fold.number, keep_best=job.trainer.select == "best", tell=tell)
+    keeper = EpochKeeper(folder, fold=job.fold.number, keep_best=job.trainer.select == "best", tell=tell, until=until)
     trainer = _trainer(job, keeper, rank)
     device = trainer.strategy.root_device
     resume = folder.resume if folder.resume.is_file() else None
     with joined(rank, device):
         trainer.fit(classifier, _data(job, scans, plan, rank, device), ckpt_path=resume, weights_only=True)
+    if len(keeper.history) < job.trainer.max_epochs:
+        return False
     if not rank.leads:
-        return
+        return True
     keeper.write_history()
     epoch = _select(classifier, folder, epochs=len(keeper.history))
     classifier.to(device)
@@ -74,6 +87,7 @@ def train_fold(job: FoldJob, tell: "Callable[[EpochEnded], None]", rank: Rank = 
         test=logits(classifier, pixels[job.test_rows]).softmax(dim=1).numpy(),
     )
     _write(folder, classifier, predictions, _outcome(job, trained, validated, keeper.history, epoch))
+    return True
 
 
 def _tidy(folder: FoldFolder, rank: Rank) -> None:

@@ -3,7 +3,6 @@
 import errno
 import signal
 import traceback
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -13,8 +12,9 @@ from uuid import uuid4
 
 from csam_lightning.errors import InputError, RunFailedError
 from csam_lightning.processes import end_with_parent, interrupts_ignored, preloaded_context, program_left_out
-from csam_lightning.training.events import EpochEnded, Event, FoldEnded, FoldFailed
+from csam_lightning.training.events import EpochEnded, Event, FoldEnded, FoldFailed, FoldLaidAside
 from csam_lightning.training.job import FoldJob, Rank
+from csam_lightning.training.turns import Turn, Turns
 
 FOLD_MODULE = "csam_lightning.training.fold"
 """What a fold's process imports: PyTorch, Lightning and more, which takes seconds; the watcher never does."""
@@ -48,15 +48,15 @@ class _Worker:
         theirs.close()
         return cls(process, ours)
 
-    def give(self, job: FoldJob, rank: Rank) -> None:
+    def give(self, turn: Turn, rank: Rank) -> None:
         """Hand over the next fold."""
         self.busy = True
-        self.pipe.send((job, rank))
+        self.pipe.send((turn, rank))
 
-    def receive(self, fold: int) -> Event:
+    def receive(self, fold: int) -> Event | FoldLaidAside:
         """Return the next event; the death of the process is one too."""
         try:
-            event: Event = self.pipe.recv()
+            event: Event | FoldLaidAside = self.pipe.recv()
         except (EOFError, OSError):
             self.process.join()
             self.busy = False
@@ -82,23 +82,24 @@ class _Crew:
     def start(cls, devices: int) -> Self:
         return cls([_Worker.start() for _ in range(devices)])
 
-    def give(self, job: FoldJob) -> None:
+    def give(self, turn: Turn) -> None:
         """Hand over the next fold."""
-        self.fold = job.fold.number
-        meeting = job.folder / f".meeting-{uuid4().hex}"
+        self.fold = turn.job.fold.number
+        meeting = turn.job.folder / f".meeting-{uuid4().hex}"
         for number, worker in enumerate(self.workers):
-            worker.give(job, Rank(number, len(self.workers), meeting))
+            worker.give(turn, Rank(number, len(self.workers), meeting))
 
-    def receive(self, ready: Sequence[object]) -> list[Event]:
-        """Return what is new: epochs, and one end of the fold, when all have ended it or as soon as one has failed."""
+    def receive(self, ready: Sequence[object]) -> list[Event | FoldLaidAside]:
+        """Return what is new: epochs, and one end of the turn, when all have ended it or as soon as one has failed."""
         news = [worker.receive(self.fold) for worker in self.workers if worker.pipe in ready]
         if any(isinstance(event, FoldFailed) for event in news):
             failures = [event for event in [*news, *self._last_words()] if isinstance(event, FoldFailed)]
             return [min(failures, key=lambda failure: bool(failure.details))]
-        epochs: list[Event] = [event for event in news if isinstance(event, EpochEnded)]
-        return epochs if any(worker.busy for worker in self.workers) else [*epochs, FoldEnded(self.fold)]
+        epochs = [event for event in news if isinstance(event, EpochEnded)]
+        ends = [event for event in news if not isinstance(event, EpochEnded)]
+        return [*epochs, *([] if any(worker.busy for worker in self.workers) else ends[-1:])]
 
-    def _last_words(self) -> Iterator[Event]:
+    def _last_words(self) -> Iterator[Event | FoldLaidAside]:
         """Yield what ranks have to say once one has failed: of two that failed together the cause may come second."""
         for worker in self.workers:
             while worker.busy and worker.pipe.poll(LAST_WORDS_SECONDS):
@@ -117,8 +118,10 @@ class _Crew:
 def train_folds(jobs: Sequence[FoldJob], *, processes: int, watch: Callable[[Event | None], None]) -> None:
     """Train folds, at most ``processes`` at a time; return when all are finished.
 
-    The numbers do not depend on ``processes``: each fold has a fixed number of threads and seeds of its own. A fold
-    with several devices is trained by a process for each; the end of one is the end of the others.
+    Where they are no multiple of ``processes``, some are laid aside for a while, see
+    :mod:`csam_lightning.training.turns`. The numbers do not depend on it: each fold has a fixed number of threads and
+    seeds of its own. A fold with several devices is trained by a process for each; the end of one is the end of the
+    others.
 
     Args:
         jobs: The folds of one cell.
@@ -129,34 +132,38 @@ def train_folds(jobs: Sequence[FoldJob], *, processes: int, watch: Callable[[Eve
         InputError: A fold found something that is the user's to mend.
         FoldsFailedError: A fold failed, or its process died.
     """
-    todo = deque(jobs)
+    turns = Turns.of(jobs, processes=processes)
     crews: list[_Crew] = []
     failures: list[FoldFailed] = []
     try:
-        while todo or crews:
-            while todo and len(crews) < processes:
-                crews.append(_Crew.start(todo[0].trainer.devices))
-                crews[-1].give(todo.popleft())
+        while turns or crews:
+            while len(crews) < processes and (turn := turns.take()):
+                crews.append(_Crew.start(turn.job.trainer.devices))
+                crews[-1].give(turn)
             ready = wait([worker.pipe for crew in crews for worker in crew.workers], timeout=POLL_SECONDS)
             if not ready:
                 watch(None)
             for crew in [crew for crew in crews if any(worker.pipe in ready for worker in crew.workers)]:
                 for event in crew.receive(ready):
-                    watch(event)
+                    if not isinstance(event, EpochEnded) and not _go_on(crew, event, turns):
+                        crews.remove(crew)
                     if isinstance(event, FoldFailed):
                         failures.append(event)
-                    if isinstance(event, FoldEnded | FoldFailed) and not _go_on(crew, todo):
-                        crews.remove(crew)
+                    if not isinstance(event, FoldLaidAside):
+                        watch(event)
     finally:
         for crew in crews:
             crew.end()
     _raise_first(failures)
 
 
-def _go_on(crew: _Crew, todo: deque[FoldJob]) -> bool:
-    """Give ``crew`` its next fold; return False where it has ended."""
-    if todo and crew.can_go_on():
-        crew.give(todo.popleft())
+def _go_on(crew: _Crew, end: FoldEnded | FoldFailed | FoldLaidAside, turns: Turns) -> bool:
+    """Give ``crew``, whose turn has come to its end, the next one; return False where it has ended."""
+    turns.give_back(end.fold)
+    if isinstance(end, FoldFailed):
+        turns.give_up(end.fold)
+    if crew.can_go_on() and (turn := turns.take()):
+        crew.give(turn)
         return True
     crew.end()
     return False
@@ -190,13 +197,13 @@ def _work(pipe: Connection) -> None:
     from csam_lightning.training.fold import train_fold  # the watcher never imports torch
 
     while True:
-        job, rank = pipe.recv()
-        number = job.fold.number
+        turn, rank = pipe.recv()
+        number = turn.job.fold.number
         try:
-            train_fold(job, pipe.send, rank)
+            finished = train_fold(turn.job, pipe.send, rank, until=turn.until)
         except InputError as error:
             pipe.send(FoldFailed(number, error.what, where=error.where, mend=error.mend))
         except Exception as error:  # noqa: BLE001 - one failing fold must not take the others with it
             pipe.send(_failure(number, error))
         else:
-            pipe.send(FoldEnded(number))
+            pipe.send(FoldEnded(number) if finished else FoldLaidAside(number))
