@@ -11,7 +11,7 @@ import torch
 from csam_lightning.data.problems import printable
 from csam_lightning.errors import InputError
 from csam_lightning.predicting.chunks import chunked
-from csam_lightning.predicting.review import ReviewRule, compare, reasons
+from csam_lightning.predicting.review import ReviewRule, class_doubts, compare, scan_doubts
 from csam_lightning.predicting.scans import Prepared, Scan, ahead, prepare
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 BATCH = 64
 REGIONS = {"die_pad": ("A", "C"), "bond_pad": ("B", "C")}
 """Regions of a package, and the classes in which they are delaminated."""
-DELAMINATION = ("A", "B", "C", "D")
+SOUND = "D"
+DELAMINATION = ("A", "B", "C", SOUND)
 UNREADABLE = "it cannot be read"
 
 
@@ -40,6 +41,8 @@ class Verdict:
             certain, 1 where all are equally likely. NaN where the scan cannot be read.
         fitting: Classes that cannot be ruled out, empty where none fits; None where that is unknown.
         novelty: How likely a scan like the model's own is to look so unlike them, in (0, 1]; None where unknown.
+        strange: Whether it looks unlike the model's scans, or is of another kind, see
+            :class:`csam_lightning.predicting.review.ReviewRule`.
         needs_review: Whether a person is to look at it.
         reason: Why, in words; empty where nobody has to.
         error: Why it cannot be read, empty where it can.
@@ -52,6 +55,7 @@ class Verdict:
     uncertainty: float
     fitting: tuple[str, ...] | None
     novelty: float | None
+    strange: bool
     needs_review: bool
     reason: str
     error: str
@@ -119,15 +123,8 @@ def _verdicts(ensemble: "Ensemble", rule: ReviewRule, scans: Sequence[tuple[Scan
         predicted = str(classes[probabilities.argmax()])
         fitting = None if compared.fitting is None else tuple(classes[compared.fitting[position]].tolist())
         novelty = None if compared.novelty is None else float(compared.novelty[position])
-        found = reasons(
-            rule,
-            predicted,
-            float(probabilities.max()),
-            fitting=fitting,
-            novelty=novelty,
-            oddities=prepared.oddities,
-        )
-        reason = "; ".join(found)
+        doubts = list(class_doubts(rule, predicted, float(probabilities.max()), fitting))
+        oddities = list(scan_doubts(rule, novelty, prepared.oddities))
         yield Verdict(
             scan.path,
             scan.package_id,
@@ -136,8 +133,9 @@ def _verdicts(ensemble: "Ensemble", rule: ReviewRule, scans: Sequence[tuple[Scan
             uncertainty(probabilities),
             fitting,
             novelty,
-            needs_review=bool(reason),
-            reason=reason,
+            strange=bool(oddities),
+            needs_review=bool(doubts or oddities),
+            reason="; ".join([*oddities, *doubts]),
             error="",
         )
 
@@ -151,5 +149,15 @@ def uncertainty(probabilities: "NDArray[np.float64]") -> float:
 def _unreadable(scan: Scan, error: InputError) -> Verdict:
     told = printable(f"{error.what}; {error.mend}")
     return Verdict(
-        scan.path, scan.package_id, "", (), np.nan, None, None, needs_review=True, reason=UNREADABLE, error=told
+        path=scan.path,
+        package_id=scan.package_id,
+        predicted="",
+        probabilities=(),
+        uncertainty=np.nan,
+        fitting=None,
+        novelty=None,
+        strange=False,
+        needs_review=True,
+        reason=UNREADABLE,
+        error=told,
     )

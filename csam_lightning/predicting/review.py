@@ -108,24 +108,14 @@ def compare(
     return Compared(fitting, novelty)
 
 
-def reasons(
-    rule: ReviewRule,
-    predicted: str,
-    probability: float,
-    *,
-    fitting: Sequence[str] | None,
-    novelty: float | None,
-    oddities: Sequence[str],
-) -> Iterator[str]:
-    """Yield why a person is to look at a scan, in words; nothing where it is left to the model.
+def class_doubts(rule: ReviewRule, predicted: str, probability: float, fitting: Sequence[str] | None) -> Iterator[str]:
+    """Yield why a scan's class is in doubt, in words; nothing where it is not.
 
     Args:
         rule: The rule.
         predicted: The likeliest class.
         probability: Its probability.
         fitting: Classes that cannot be ruled out; None where that is unknown.
-        novelty: See :class:`Compared`.
-        oddities: See :class:`csam_lightning.predicting.scans.Prepared`.
     """
     if fitting is None:
         if not probability >= rule.coverage:
@@ -136,7 +126,17 @@ def reasons(
         yield f"it may be {', '.join(fitting[:-1])} or {fitting[-1]}"
     elif fitting[0] != predicted:
         yield f"only {fitting[0]} fits, though {predicted} is likelier"
-    if novelty is not None and novelty <= rule.strange:
-        yield f"it looks unlike the scans that the model knows (p = {novelty:.2g})"
+
+
+def scan_doubts(rule: ReviewRule, novelty: float | None, oddities: Sequence[str]) -> Iterator[str]:
+    """Yield what makes a scan strange, in words; nothing where it is not.
+
+    Args:
+        rule: The rule.
+        novelty: See :class:`Compared`.
+        oddities: See :class:`csam_lightning.predicting.scans.Prepared`.
+    """
     if rule.kind:
         yield from oddities
+    if novelty is not None and novelty <= rule.strange:
+        yield f"it looks unlike the scans that the model knows (p = {novelty:.2g})"
