@@ -55,7 +55,8 @@ class Page:
         warnings: What the rule cannot do.
         classes: The model's.
         tally: Counts of all scans, shown or not.
-        shown: Some of them, the neediest first.
+        shown: Some of those that can be read, the neediest first.
+        unreadable: Some of the others.
         trays: Pictures of trays.
     """
 
@@ -65,6 +66,7 @@ class Page:
     classes: Sequence[str]
     tally: Tally
     shown: Sequence[Shown]
+    unreadable: Sequence[Verdict]
     trays: Sequence[Picture] = ()
 
 
@@ -77,12 +79,10 @@ def html(page: Page) -> Iterator[str]:
     for tray in page.trays:
         yield f"<details open><summary>{escape(tray.caption)}</summary>{_image(tray, 'tray')}</details>\n"
     yield _filters(page.classes)
-    unreadable = [one.verdict for one in page.shown if one.verdict.error]
-    readable = [one for one in page.shown if not one.verdict.error]
-    yield from _unreadable(unreadable, page.tally.unreadable)
-    review = [one for one in readable if one.verdict.needs_review]
+    yield from _unreadable(page.unreadable, page.tally.unreadable)
+    review = [one for one in page.shown if one.verdict.needs_review]
     yield from _section("Look at these", review, page.tally.review.total(), page.classes)
-    left = [one for one in readable if not one.verdict.needs_review]
+    left = [one for one in page.shown if not one.verdict.needs_review]
     yield from _section("Left to the model", left, page.tally.left.total(), page.classes)
     yield "</body>\n</html>\n"
 
@@ -115,7 +115,8 @@ def _filters(classes: Sequence[str]) -> str:
         (str(code), " ".join(filter(None, (name, meaning(classes, name))))) for code, name in enumerate(classes)
     ]
     radios = "".join(
-        f'<label><input type="radio" name="class" id="class-{code}"{" checked" * (code == "all")}> {escape(name)}</label>'
+        f'<label><input type="radio" name="class" id="class-{code}"{" checked" * (code == "all")}> '
+        f"{escape(name)}</label>"
         for code, name in choices
     )
     return f'<fieldset class="filters"><legend>show predicted</legend>{radios}</fieldset>\n'

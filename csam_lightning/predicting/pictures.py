@@ -2,33 +2,36 @@
 
 import heapq
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import TYPE_CHECKING, TypeAlias
 
 from PIL import Image
 
 from csam_lightning.explaining.overlay import overlay
 from csam_lightning.predicting.judging import Judged, Verdict
+from csam_lightning.predicting.scans import Prepared
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
     from csam_lightning.predicting.maps import SaliencyMap
 
-Need: TypeAlias = tuple[bool, bool, bool, float]
+Need: TypeAlias = tuple[bool, bool, float]
 QUALITY = 85  # of a JPEG: a scan of 160 pixels takes some 6 kB
 
 
 def need(verdict: Verdict) -> Need:
-    """Return how much a scan needs a look; greater is more.
+    """Return how much a scan that can be read needs a look; greater is more.
 
-    Unreadable ones come first, then strange ones, then those whose class is in doubt, then those left to the model,
-    and among each the most uncertain first.
+    Strange ones come first, then those whose class is in doubt, then those left to the model, and among each the most
+    uncertain first.
     """
-    unreadable = bool(verdict.error)
-    return unreadable, verdict.needs_review and verdict.strange, verdict.needs_review, verdict.uncertainty
+    uncertainty = verdict.uncertainty if isfinite(verdict.uncertainty) else 1.0
+    return verdict.needs_review and verdict.strange, verdict.needs_review, uncertainty
 
 
 @dataclass(frozen=True)
@@ -52,24 +55,27 @@ class Neediest:
     """Keeps the scans most in need of a look, however many pass by.
 
     Attributes:
-        most: How many to keep.
+        most: How many to keep, and how many of those that cannot be read besides.
+        unreadable: The first of those that cannot be read.
     """
 
     most: int
+    unreadable: list[Verdict] = field(default_factory=list)
     _heap: list[tuple[Need, int, Shown]] = field(default_factory=list)
     _passed: int = 0
 
     def offer(self, judged: Judged, maps: "Sequence[SaliencyMap]") -> None:
         """Keep a scan if it is among them; of equals the one that came first."""
+        if judged.prepared is None:
+            if len(self.unreadable) < self.most:
+                self.unreadable.append(judged.verdict)
+            return
         self._passed += 1
-        if judged.verdict.error:
-            key = (*need(judged.verdict)[:3], 0.0)
-        else:
-            key = need(judged.verdict)
+        key = need(judged.verdict)
         if len(self._heap) < self.most:
-            heapq.heappush(self._heap, (key, -self._passed, _shown(judged, maps)))
-        elif self._heap and (key, -self._passed) > self._heap[0][:2]:
-            heapq.heapreplace(self._heap, (key, -self._passed, _shown(judged, maps)))
+            heapq.heappush(self._heap, (key, -self._passed, _shown(judged, judged.prepared, maps)))
+        elif self._heap and key > self._heap[0][0]:
+            heapq.heapreplace(self._heap, (key, -self._passed, _shown(judged, judged.prepared, maps)))
 
     def shown(self) -> list[Shown]:
         """Return them, the neediest first."""
@@ -83,10 +89,8 @@ def jpeg(pixels: "NDArray[np.uint8]") -> bytes:
     return data.getvalue()
 
 
-def _shown(judged: Judged, maps: "Sequence[SaliencyMap]") -> Shown:
-    if judged.prepared is None:
-        return Shown(judged.verdict, ())
-    scan = judged.prepared.thumbnail
+def _shown(judged: Judged, prepared: Prepared, maps: "Sequence[SaliencyMap]") -> Shown:
+    scan = prepared.thumbnail
     pictures = [Picture("scan", jpeg(scan))]
     pictures += [
         Picture(f"{one.speaks_for} rather than {one.against}", jpeg(overlay(scan, one.values))) for one in maps

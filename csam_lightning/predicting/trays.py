@@ -1,6 +1,6 @@
 """Trays judged unit by unit, and painted with the verdicts."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +39,7 @@ def readable_palette(files: Sequence[Path]) -> Palette | None:
 
 def judge_trays(
     ensemble: "Ensemble",
-    files: Sequence[Path],
+    files: Iterable[Path],
     rule: ReviewRule,
     *,
     palette: Palette | None,
