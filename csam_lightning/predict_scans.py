@@ -101,7 +101,7 @@ def predict_scans(config: DictConfig) -> None:
     with folder_written_atomically(folder) as unfinished:
         output = Output(unfinished, ensemble, wanted)
         tally = output.write(_judged(settings, source, ensemble, rule, output))
-        output.write_page(f"{source.name}, judged", [*_facts(settings, ensemble, rule)], warnings)
+        output.write_page(f"Verdicts on {source.resolve().name}", [*_facts(settings, ensemble, rule)], warnings)
     print_tally(wide_console(), ensemble.facts.classes, tally)
     sys.stdout.write(f"verdicts {folder / FILE}\npage     {folder / PAGE}\n")
     if tally.unreadable:
@@ -139,7 +139,7 @@ def _judged(
         sys.stdout.write(f"palette from low to high amplitude: {','.join(palette_names(palette))}\n")
     yield from judge_trays(
         ensemble,
-        track(files, description="judging trays", total=len(files)),
+        files,
         rule,
         palette=palette,
         gap=settings.gap,

@@ -76,8 +76,7 @@ def html(page: Page) -> Iterator[str]:
     yield f"<h1>{escape(page.title)}</h1>\n{_counts(page)}\n"
     yield f'<ul class="facts">{"".join(f"<li>{escape(fact)}</li>" for fact in page.facts)}</ul>\n'
     yield from (f'<p class="warning">{escape(warning)}</p>\n' for warning in page.warnings)
-    for tray in page.trays:
-        yield f"<details open><summary>{escape(tray.caption)}</summary>{_image(tray, 'tray')}</details>\n"
+    yield from _trays(page.trays)
     yield _filters(page.classes)
     yield from _unreadable(page.unreadable, page.tally.unreadable)
     review = [one for one in page.shown if one.verdict.needs_review]
@@ -107,6 +106,16 @@ def _counts(page: Page) -> str:
         "<table><thead><tr><th>predicted</th><th>left to the model</th><th>look at these</th></tr></thead>"
         f"<tbody>{rows}</tbody><tfoot>{total}</tfoot></table><p>{more.strip()}</p>"
     )
+
+
+def _trays(trays: Sequence[Picture]) -> Iterator[str]:
+    for tray in trays:
+        yield (
+            f"<details open><summary>Tray {escape(tray.caption)}</summary>"
+            '<p class="key">Orange, with a question mark: look at it. Else green: sound; purple: delaminated. Grey: no '
+            f"whole unit. To read classes, rows and columns: <code>trays/{escape(tray.caption)}.png</code></p>"
+            f"{_image(tray, 'tray')}</details>\n"
+        )
 
 
 def _filters(classes: Sequence[str]) -> str:
@@ -176,14 +185,14 @@ def _bars(verdict: Verdict, classes: Sequence[str]) -> str:
         for name, value in zip(classes, verdict.probabilities, strict=True)
     )
     regions = region_probabilities(classes, verdict.probabilities)
-    told = [f"{REGION_NAMES[name]} delaminated {value:.2f}" for name, value in regions.items()]
-    told.append(f"uncertainty {verdict.uncertainty:.2f}")
-    return f'<dl>{rows}</dl><p class="numbers">{" · ".join(told)}</p>'
+    told = ", ".join(f"{REGION_NAMES[name]} {value:.2f}" for name, value in regions.items())
+    places = f"Delaminated: {told} · " if told else ""
+    return f'<dl>{rows}</dl><p class="numbers">{places}Uncertainty {verdict.uncertainty:.2f}</p>'
 
 
 def _bar(value: float, *, strong: bool) -> str:
-    width = 100 * value if isfinite(value) else 0
-    return f'<dd><i{" class=strong" * strong} style="width: {width:.1f}%"></i><span>{value:.2f}</span></dd>'
+    width = f"calc((100% - 2.8rem) * {value if isfinite(value) else 0:.3f})"
+    return f'<dd><i{" class=strong" * strong} style="width: {width}"></i><span>{value:.2f}</span></dd>'
 
 
 def _image(picture: Picture, kind: str) -> str:

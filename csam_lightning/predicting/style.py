@@ -25,6 +25,7 @@ tfoot td {{ border-bottom: 0; font-weight: bold; }}
 .filters label {{ margin-right: 1.2rem; white-space: nowrap; }}
 summary {{ cursor: pointer; }}
 img.tray {{ max-width: 100%; display: block; margin: .5rem 0; }}
+.key {{ color: #444; font-size: .9rem; margin: .3rem 0; }}
 .cards {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(22rem, 1fr)); gap: 1rem; }}
 article {{ border: 1px solid #d5d5d5; border-radius: 6px; padding: .8rem; break-inside: avoid; }}
 .pictures {{ display: flex; gap: .5rem; align-items: flex-start; }}
@@ -35,12 +36,13 @@ img.small {{ width: 100%; max-height: 14rem; object-fit: contain; background: #e
 h3 {{ font-size: 1rem; font-weight: normal; margin: .6rem 0 0; }}
 .verdict {{ font-size: 1.3rem; font-weight: bold; }}
 .path {{ margin: 0; font: .8rem ui-monospace, monospace; color: #555; }}
-.reason {{ margin: .4rem 0 0; color: #9c3d00; font-weight: 600; }}
+.reason {{ margin: .4rem 0 0; color: #9c3d00; }}
 dl {{ display: grid; grid-template-columns: max-content 1fr; gap: .1rem .5rem; margin: .5rem 0 .3rem; font-size: .85rem;
   align-items: center; }}
 dt {{ text-align: right; }}
 dd {{ margin: 0; display: flex; align-items: center; gap: .4rem; font-variant-numeric: tabular-nums; }}
-dd i {{ height: .7rem; background: #9aa5b1; border-radius: 1px; }}
+dd i {{ flex: none; height: .7rem; background: #9aa5b1; border-radius: 1px; }}
+dd span {{ white-space: nowrap; }}
 dd i.strong {{ background: #0072b2; }}
 .numbers {{ margin: 0; font-size: .85rem; color: #444; }}
 {filters}

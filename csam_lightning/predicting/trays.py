@@ -1,6 +1,6 @@
 """Trays judged unit by unit, and painted with the verdicts."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,7 @@ from csam_lightning.errors import InputError
 from csam_lightning.predicting.judging import BATCH, DELAMINATION, SOUND, Judged, Verdict, judge_scans
 from csam_lightning.predicting.review import ReviewRule
 from csam_lightning.predicting.scans import Scan
+from csam_lightning.progress import track
 from csam_lightning.trays.dataset import read_tray, unit_paths
 from csam_lightning.trays.overview import GREEN, ORANGE, Colour, paint
 from csam_lightning.trays.palette import Palette, Pixels, find_palette, is_false_colour, merge_palettes
@@ -39,7 +40,7 @@ def readable_palette(files: Sequence[Path]) -> Palette | None:
 
 def judge_trays(
     ensemble: "Ensemble",
-    files: Iterable[Path],
+    files: Sequence[Path],
     rule: ReviewRule,
     *,
     palette: Palette | None,
@@ -69,7 +70,8 @@ def judge_trays(
             yield from judge_scans(ensemble, [Scan(file.name, error)], rule)
             continue
         verdicts = []
-        for judged in judge_scans(ensemble, unit_scans(tray, file.stem), rule, batch_size=batch_size):
+        units = judge_scans(ensemble, unit_scans(tray, file.stem), rule, batch_size=batch_size)
+        for judged in track(units, description=f"judging {file.name}", total=len(tray.units)):
             verdicts.append(judged.verdict)
             yield judged
         painted(file.stem, paint_verdicts(tray, verdicts, ensemble.facts.classes))
