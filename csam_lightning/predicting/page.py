@@ -111,9 +111,9 @@ def _counts(page: Page) -> str:
 def _trays(trays: Sequence[Picture]) -> Iterator[str]:
     for tray in trays:
         yield (
-            f"<details open><summary>Tray {escape(tray.caption)}</summary>"
+            f"<details open><summary>Tray {_text(tray.caption)}</summary>"
             '<p class="key">Orange, with a question mark: look at it. Else green: sound; purple: delaminated. Grey: no '
-            f"whole unit. To read classes, rows and columns: <code>trays/{escape(tray.caption)}.png</code></p>"
+            f"whole unit. To read classes, rows and columns: <code>trays/{_text(tray.caption)}.png</code></p>"
             f"{_image(tray, 'tray')}</details>\n"
         )
 
@@ -166,7 +166,7 @@ def _card(shown: Shown, classes: Sequence[str]) -> str:
     verdict = shown.verdict
     code = list(classes).index(verdict.predicted)
     pictures = "".join(
-        f"<figure>{_image(picture, 'small')}<figcaption>{escape(picture.caption)}</figcaption></figure>"
+        f"<figure>{_image(picture, 'small')}<figcaption>{_text(picture.caption)}</figcaption></figure>"
         for picture in shown.pictures
     )
     words = meaning(classes, verdict.predicted)
@@ -197,7 +197,7 @@ def _bar(value: float, *, strong: bool) -> str:
 
 def _image(picture: Picture, kind: str) -> str:
     data = base64.b64encode(picture.jpeg).decode()
-    return f'<img class="{kind}" alt="{escape(picture.caption)}" src="data:image/jpeg;base64,{data}">'
+    return f'<img class="{kind}" alt="{_text(picture.caption)}" src="data:image/jpeg;base64,{data}">'
 
 
 def _sentence(text: str) -> str:
