@@ -46,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--image-size", type=int, default=100, help="pixels that the model looks at (default: %(default)s)"
     )
+    parser.add_argument(
+        "--overlays", action="store_true", help="measure with overlays of all scans too, which takes longer"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (default: %(default)s)")
 
 
@@ -112,7 +115,9 @@ def _measure(options: argparse.Namespace, folder: Path) -> dict[str, list[float]
             output.write(judge_scans(ensemble, scans_of(source, None), ReviewRule()))
             output.write_page("", [], [])
 
-    tasks = {BARE: bare, PLAIN: lambda: predict(explained=False), EXPLAINED: lambda: predict(explained=True)}
+    tasks: dict[str, Callable[[], None]] = {BARE: bare, PLAIN: lambda: predict(explained=False)}
+    if options.overlays:
+        tasks[EXPLAINED] = lambda: predict(explained=True)
     bare()
     seconds: dict[str, list[float]] = {name: [] for name in tasks}
     for _ in track(range(options.rounds), description="rounds", total=options.rounds):
