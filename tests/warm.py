@@ -18,6 +18,7 @@ from pathlib import Path
 
 PRELOADED = (
     "csam_lightning.check",
+    "csam_lightning.predict_scans",
     "csam_lightning.report",
     "csam_lightning.train",
     "csam_lightning.training.fold",
@@ -26,6 +27,7 @@ PRELOADED = (
     "matplotlib.figure",
     "mlflow.tracking",
     "pandera.pandas",
+    "pytorch_grad_cam",
     "sklearn.covariance",
     "sklearn.model_selection",
 )

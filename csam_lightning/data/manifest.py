@@ -166,7 +166,7 @@ def _with_packages(table: TextTable, pattern: str | None) -> tuple[TextTable, li
     except re.error as error:
         what = f"'{pattern}' is no regular expression ({error})"
         return table, [Problem("error", where, what, """write one, for example 'data.package_pattern="^[^_]+"'""")]
-    names = table.frame["path"].map(lambda path: _package(expression, path), na_action="ignore")
+    names = table.frame["path"].map(lambda path: package_in(expression, path), na_action="ignore")
     frame = table.frame.assign(package_id=names.astype("string"))
     problems = []
     for position in (frame["path"].notna() & names.isna()).to_numpy().nonzero()[0].tolist():
@@ -175,7 +175,8 @@ def _with_packages(table: TextTable, pattern: str | None) -> tuple[TextTable, li
     return TextTable(table.source, (*table.header, "package_id"), frame, table.rows), problems
 
 
-def _package(expression: re.Pattern[str], path: str) -> str | None:
+def package_in(expression: re.Pattern[str], path: str) -> str | None:
+    """Return the package that a file's name gives: the expression's first group or whole match; None for neither."""
     match = expression.search(path.replace("\\", "/").rpartition("/")[2])
     return (match[1 if expression.groups else 0] or None) if match else None
 

@@ -110,14 +110,18 @@ def cut_trays(files: Sequence[Path], palette: Palette | None, output: Path, *, g
 def _write_tray(tray: Tray, name: str, folder: Path) -> Iterator[tuple[object, ...]]:
     """Write a tray's images and its overview, and yield its rows of ``units.csv``."""
     (folder / name).mkdir()
-    digits = [max(2, len(str(max(numbers)))) for numbers in zip(*((u.row, u.column) for u in tray.units), strict=True)]
-    for unit, image in zip(tray.units, tray.images(), strict=True):
-        path = f"{name}/{unit.row:0{digits[0]}}_{unit.column:0{digits[1]}}.png"
+    for unit, path, image in zip(tray.units, unit_paths(tray, name), tray.images(), strict=True):
         Image.fromarray(image).save(folder / path)
         box = unit.box
         places = [f"{value:.2f}" for value in (box.x, box.y, box.width, box.height, box.angle)]
         yield path, name, unit.row, unit.column, *places
     Image.fromarray(paint_numbers(tray)).save(folder / f"{name}.png")
+
+
+def unit_paths(tray: Tray, name: str) -> list[str]:
+    """Return what the image of each unit of a tray called ``name`` is called, ``<name>/<row>_<column>.png``."""
+    digits = [max(2, len(str(max(numbers)))) for numbers in zip(*((u.row, u.column) for u in tray.units), strict=True)]
+    return [f"{name}/{unit.row:0{digits[0]}}_{unit.column:0{digits[1]}}.png" for unit in tray.units]
 
 
 def _write_table(file: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

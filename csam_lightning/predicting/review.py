@@ -1,0 +1,142 @@
+"""Which scans a person is to look at, and why."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from csam_lightning.errors import InputError
+from csam_lightning.evaluation.calibration import class_sets, novelty_p_values
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from csam_lightning.model.ensemble import Ensemble
+
+
+@dataclass(frozen=True)
+class ReviewRule:
+    """When a person is to look at a scan.
+
+    A scan is left to the model where exactly one class cannot be ruled out, that class is the predicted one, the scan
+    does not look strange, and it is of the kind that the model learned from.
+
+    Attributes:
+        coverage: Share of the scans of each class whose class is not ruled out, see
+            :func:`csam_lightning.evaluation.calibration.class_sets`, between 0 and 1.
+        strange: A scan is strange if at most this share of the scans that the networks did not learn from looks as
+            unlike those that they did, see :func:`csam_lightning.evaluation.calibration.novelty_p_values`; 0 for never.
+        kind: Whether scans of another kind are to be looked at: in colour, of one grey value, of another depth, or far
+            smaller than the model's. False for a model that learned from such scans.
+    """
+
+    coverage: float = 0.95
+    strange: float = 0.01
+    kind: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse shares that are none.
+
+        Raises:
+            InputError: One is none.
+        """
+        if not 0 < self.coverage < 1:
+            mend = "give a share above 0 and below 1, for example 0.95"
+            raise InputError(f"{self.coverage} makes no sense here", where="coverage", mend=mend)
+        if not 0 <= self.strange < 1:
+            mend = "give a share from 0 and below 1, for example 0.01"
+            raise InputError(f"{self.strange} makes no sense here", where="strange", mend=mend)
+
+
+def limits(ensemble: "Ensemble", rule: ReviewRule) -> list[str]:
+    """Return what the rule cannot do with a model, a line for each."""
+    held_out, classes = ensemble.held_out, ensemble.facts.classes
+    lines = []
+    if held_out is None:
+        lines.append(
+            "the model keeps no scans to compare with, so nothing is promised: those whose probability is "
+            f"below {rule.coverage:g} are to be looked at"
+        )
+    else:
+        least = int(np.ceil(round(1 / (1 - rule.coverage), 9))) - 1
+        counts = np.bincount(held_out.codes, minlength=len(classes))
+        lines += [
+            f"class {name} has {count} scans to compare with and is never ruled out: that takes {least} at a coverage "
+            f"of {rule.coverage:g}"
+            for name, count in zip(classes, counts.tolist(), strict=True)
+            if count < least
+        ]
+    if ensemble.novelty is None:
+        lines.append("the model does not know what its scans look like, so strange ones are not found")
+    return lines
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Scans compared with those that the networks did not learn from.
+
+    Attributes:
+        fitting: True where a class cannot be ruled out, shape (scans, classes); None where that is unknown.
+        novelty: How likely it is to look so unlike the training scans, shape (scans,); None where that is unknown.
+    """
+
+    fitting: "NDArray[np.bool_] | None"
+    novelty: "NDArray[np.float64] | None"
+
+
+def compare(
+    ensemble: "Ensemble",
+    rule: ReviewRule,
+    probabilities: "NDArray[np.float32]",
+    distances: "NDArray[np.float32] | None",
+) -> Compared:
+    """Compare scans with those that the networks did not learn from.
+
+    Args:
+        ensemble: The model.
+        rule: Whose coverage is wanted.
+        probabilities: As :class:`csam_lightning.model.ensemble.Judgement` has them, shape (networks, scans, classes).
+        distances: The same, shape (networks, scans).
+    """
+    fitting = novelty = None
+    if ensemble.held_out is not None:
+        temperature = ensemble.facts.temperature
+        fitting = class_sets(ensemble.held_out, probabilities, temperature=temperature, coverage=rule.coverage)
+    if ensemble.novelty is not None and distances is not None:
+        novelty = novelty_p_values(ensemble.novelty, distances)
+    return Compared(fitting, novelty)
+
+
+def class_doubts(rule: ReviewRule, predicted: str, probability: float, fitting: Sequence[str] | None) -> Iterator[str]:
+    """Yield why a scan's class is in doubt, in words; nothing where it is not.
+
+    Args:
+        rule: The rule.
+        predicted: The likeliest class.
+        probability: Its probability.
+        fitting: Classes that cannot be ruled out; None where that is unknown.
+    """
+    if fitting is None:
+        if not probability >= rule.coverage:
+            yield f"its probability is below {rule.coverage:g}"
+    elif not fitting:
+        yield "no class fits"
+    elif len(fitting) > 1:
+        yield f"it may be {', '.join(fitting[:-1])} or {fitting[-1]}"
+    elif fitting[0] != predicted:
+        yield f"only {fitting[0]} fits, though {predicted} is likelier"
+
+
+def scan_doubts(rule: ReviewRule, novelty: float | None, oddities: Sequence[str]) -> Iterator[str]:
+    """Yield what makes a scan strange, in words; nothing where it is not.
+
+    Args:
+        rule: The rule.
+        novelty: See :class:`Compared`.
+        oddities: See :class:`csam_lightning.predicting.scans.Prepared`.
+    """
+    if rule.kind:
+        yield from oddities
+    if novelty is not None and novelty <= rule.strange:
+        yield f"it looks unlike the scans that the model knows (p = {novelty:.2g})"

@@ -1,0 +1,42 @@
+"""``predictions.csv``: a row for each scan, written as it is judged."""
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from csam_lightning.predicting.judging import Verdict, region_probabilities
+
+FILE = "predictions.csv"
+DECIMALS = 6
+
+
+def columns(classes: Sequence[str]) -> list[str]:
+    """Return the table's header for a model of these classes."""
+    regions = region_probabilities(classes, [0.0] * len(classes))
+    return [
+        *("path", "package_id", "predicted"),
+        *(f"p_{name}" for name in (*classes, *regions)),
+        *("uncertainty", "needs_review", "reason", "error"),
+    ]
+
+
+def cells(classes: Sequence[str], verdict: Verdict) -> list[str]:
+    """Return a verdict's row, a cell for each of :func:`columns`; numbers are empty where there are none."""
+    if verdict.error:
+        numbers = [""] * (len(columns(classes)) - 6)
+    else:
+        regions = region_probabilities(classes, verdict.probabilities)
+        values = [*verdict.probabilities, *regions.values(), verdict.uncertainty]
+        numbers = [f"{value:.{DECIMALS}f}" for value in values]
+    review = "true" if verdict.needs_review else "false"
+    return [verdict.path, verdict.package_id, verdict.predicted, *numbers, review, verdict.reason, verdict.error]
+
+
+@contextmanager
+def written_table(file: Path, classes: Sequence[str]) -> Iterator[Callable[[Verdict], None]]:
+    """Yield the function that writes a verdict's row, as UTF-8; bytes of a file name that are no text are escaped."""
+    with file.open("w", encoding="utf-8", errors="backslashreplace", newline="") as text:
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns(classes))
+        yield lambda verdict: writer.writerow(cells(classes, verdict))

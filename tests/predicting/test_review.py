@@ -1,0 +1,78 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from csam_lightning.errors import InputError
+from csam_lightning.model.ensemble import Ensemble
+from csam_lightning.model.held_out import HeldOut
+from csam_lightning.predicting.review import ReviewRule, class_doubts, compare, limits, scan_doubts
+from tests.predicting.conftest import FACTS, network
+
+RULE = ReviewRule()
+
+
+@pytest.mark.parametrize(
+    ("fitting", "told"),
+    [
+        (("A",), []),
+        (("A", "C"), ["it may be A or C"]),
+        (("A", "B", "D"), ["it may be A, B or D"]),
+        ((), ["no class fits"]),
+        (("B",), ["only B fits, though A is likelier"]),
+    ],
+)
+def test_a_class_is_in_doubt_unless_it_alone_fits(fitting: tuple[str, ...], told: list[str]) -> None:
+    assert list(class_doubts(RULE, "A", 0.5, fitting)) == told
+
+
+def test_without_scans_to_compare_with_the_probability_decides() -> None:
+    assert list(class_doubts(RULE, "A", 0.95, None)) == []
+    for low in (0.9499, float("nan")):
+        assert list(class_doubts(RULE, "A", low, None)) == ["its probability is below 0.95"]
+
+
+def test_a_scan_is_strange_by_its_looks_or_its_kind() -> None:
+    unlike = "it looks unlike the scans that the model knows (p = 0.01)"
+    assert list(scan_doubts(RULE, 0.011, [])) == []
+    assert list(scan_doubts(RULE, 0.01, ["it is in colour"])) == ["it is in colour", unlike]
+    assert list(scan_doubts(ReviewRule(kind=False), 0.01, ["it is in colour"])) == [unlike]
+    assert list(scan_doubts(ReviewRule(strange=0), 1e-9, [])) == []
+    assert list(scan_doubts(RULE, None, [])) == []
+
+
+def test_classes_are_ruled_out_by_counting_held_out_scans() -> None:
+    """Of 19 held-out scans of class A all gave it 0.5 or more: at 0.95, only a scan below all of them is ruled out."""
+    given = np.concatenate([np.linspace(0.5, 0.95, 19), np.full(9, 0.9)])
+    codes = np.repeat([0, 1], [19, 9])
+    rest = (1 - given)[:, None] / 3
+    probabilities = np.repeat(rest, 4, axis=1)
+    probabilities[np.arange(28), codes] = given
+    known = HeldOut(np.log(probabilities), codes, np.zeros(28, dtype=np.int64))
+    ensemble = Ensemble([network(0)], replace(FACTS, temperature=1.0, folds=(0,)), held_out=known)
+    new = np.array([[[0.49, 0.01, 0.25, 0.25], [0.51, 0.01, 0.24, 0.24]]], dtype=np.float32)
+    fitting = compare(ensemble, RULE, new, None).fitting
+    assert fitting is not None
+    assert fitting[:, 0].tolist() == [False, True]
+    assert fitting[:, 1].tolist() == [True, True]
+    takes = "scans to compare with and is never ruled out: that takes 19 at a coverage of 0.95"
+    assert limits(ensemble, RULE) == [
+        *(f"class {name} has {count} {takes}" for name, count in (("B", 9), ("C", 0), ("D", 0))),
+        "the model does not know what its scans look like, so strange ones are not found",
+    ]
+
+
+def test_what_a_model_of_an_older_version_cannot_do_is_said(ensemble: Ensemble) -> None:
+    older = Ensemble([network(0)], replace(FACTS, folds=(0,)))
+    compared = compare(older, RULE, np.full((1, 1, 4), 0.25, np.float32), None)
+    assert (compared.fitting, compared.novelty) == (None, None)
+    promise, strange = limits(older, RULE)
+    assert promise.startswith("the model keeps no scans to compare with, so nothing is promised")
+    assert strange.startswith("the model does not know what its scans look like")
+    assert limits(ensemble, RULE) == []
+
+
+@pytest.mark.parametrize(("name", "value"), [("coverage", 0.0), ("coverage", 1.0), ("strange", -0.1), ("strange", 1.0)])
+def test_shares_that_are_none_are_refused(name: str, value: float) -> None:
+    with pytest.raises(InputError, match=f"^{name}: {value} makes no sense here; give a share"):
+        replace(RULE, **{name: value})  # type: ignore[arg-type] # a field's name
