@@ -112,7 +112,7 @@ def _trays(trays: Sequence[Picture]) -> Iterator[str]:
     for tray in trays:
         yield (
             f"<details open><summary>Tray {_text(tray.caption)}</summary>"
-            '<p class="key">Orange, with a question mark: look at it. Else green: sound; purple: delaminated. Grey: no '
+            '<p class="key">Orange, with a question mark: look at it. Else green, or purple where delaminated. Grey: no '
             f"whole unit. To read classes, rows and columns: <code>trays/{_text(tray.caption)}.png</code></p>"
             f"{_image(tray, 'tray')}</details>\n"
         )
