@@ -158,7 +158,7 @@ def _facts(settings: PredictConfig, ensemble: Ensemble, rule: ReviewRule) -> Ite
     )
     kind = ", and it is of the kind that the model learned from" if rule.kind else ""
     yield (
-        f"A scan is left to the model where exactly one class cannot be ruled out (coverage {rule.coverage:g}), that is "
-        f"the predicted one, the scan does not look strange (p above {rule.strange:g}){kind}."
+        f"A scan is left to the model where exactly one class cannot be ruled out (coverage {rule.coverage:g}), that "
+        f"is the predicted one, the scan does not look strange (p above {rule.strange:g}){kind}."
     )
     yield "A map shows where a scan speaks for one class rather than another: the brighter the colour, the more."
