@@ -88,7 +88,8 @@ def in_use(judged: pd.DataFrame) -> Iterator[str]:
         left, size = ~part["review"], part["fitting"].map(len).mean()
         yield (
             f"{name} | {len(part)} | {right.mean():.3f} | {np.mean(covered):.3f} | {size:.2f} | "
-            f"{left.mean():.2f} | {right[left].mean():.3f} ({(~right[left]).sum()} wrong) |"
+            f"{left.mean():.2f} | "
+            + (f"{right[left].mean():.3f} ({(~right[left]).sum()} wrong) |" if left.any() else "– |")
         )
 
 
