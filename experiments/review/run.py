@@ -89,7 +89,7 @@ def in_use(judged: pd.DataFrame) -> Iterator[str]:
         yield (
             f"{name} | {len(part)} | {right.mean():.3f} | {np.mean(covered):.3f} | {size:.2f} | "
             f"{left.mean():.2f} | "
-            + (f"{right[left].mean():.3f} ({(~right[left]).sum()} wrong) |" if left.any() else "– |")
+            + (f"{right[left].mean():.3f} ({(~right[left]).sum()} wrong) |" if left.any() else "- |")
         )
 
 
