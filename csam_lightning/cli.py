@@ -30,7 +30,11 @@ Config = TypeVar("Config")
 
 
 def run(
-    task: Callable[[DictConfig], None], config_name: str, around: AbstractContextManager[None] | None = None
+    task: Callable[[DictConfig], None],
+    config_name: str,
+    around: AbstractContextManager[None] | None = None,
+    *,
+    resumes: bool = False,
 ) -> NoReturn:
     """Run ``task`` with the configuration that Hydra composes from the command line, and exit.
 
@@ -41,6 +45,7 @@ def run(
         task: What the command does.
         config_name: Its file in ``conf/``, which is the command's name too.
         around: Entered before and left after the task's runs.
+        resumes: Whether the same command goes on where it was interrupted.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # being asked to end is Ctrl-C from afar
     sys.argv[1:] = flag_first(sys.argv[1:])
@@ -74,7 +79,8 @@ def run(
             raise
         _leave(f"{error.filename}: {error.strerror}; free space, change its permissions or name another folder")
     except KeyboardInterrupt:
-        _leave("interrupted: run the same command again to go on from here", INTERRUPTED)
+        how = "run the same command again to go on from here" if resumes else "the same command begins anew"
+        _leave(f"interrupted: {how}", INTERRUPTED)
     sys.exit(DONE)
 
 

@@ -130,6 +130,8 @@ def _judged(
 ) -> Iterator[Judged]:
     if not settings.tray:
         scans = scans_of(source, settings.package_pattern)
+        if scans.others:
+            console().print(f"{scans.others} files of other kinds than images are left aside", markup=False)
         stream = judge_scans(ensemble, scans, rule, batch_size=settings.batch_size)
         yield from track(stream, description="judging scans", total=len(scans))
         return

@@ -14,4 +14,4 @@ def train(composed: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    run(train, "train", around=sweep_closed())
+    run(train, "train", around=sweep_closed(), resumes=True)

@@ -26,7 +26,7 @@ run(task, "check")
         ("pass", 0, None),
         ("raise InputError('is odd', where='row 3', mend='even it')", 2, "error: row 3: is odd; even it"),
         ("raise RunFailedError('fold 1: out of memory')", 1, "error: fold 1: out of memory"),
-        ("raise KeyboardInterrupt", 130, "error: interrupted: run the same command again to go on from here"),
+        ("raise KeyboardInterrupt", 130, "error: interrupted: the same command begins anew"),
         ("raise ValueError('a bug')", 1, "ValueError: a bug"),
     ],
 )

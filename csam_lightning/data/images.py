@@ -17,6 +17,7 @@ How pixels become 8-bit grey:
 
 import hashlib
 import io
+import stat
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -193,9 +194,14 @@ def read_bytes(path: Path) -> bytes:
         InputError: The file cannot be read, is empty, or is too large.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for without end
+            raise InputError("is no file", where=str(path), mend="name an image file")
+        if status.st_size > MAX_BYTES:
             raise _too_large(f"more than {MAX_BYTES} bytes", path)
         data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise InputError("no such file", where=str(path), mend="correct its path, or the link that it is") from error
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=str(path), mend="make it readable") from error
     if not data:

@@ -105,6 +105,8 @@ def _oddities(scan: Scan, read: GreyImage, facts: "ModelFacts") -> Iterator[str]
     height, width = read.samples.shape
     if min(height, width) < FAR_BELOW * facts.image_size:
         yield f"it measures {width}x{height} pixels, the model looks at {facts.image_size}x{facts.image_size}"
+    if read.pages > 1:
+        yield f"its file has {read.pages} pages, of which the first was judged"
     if read.samples.min() == read.samples.max():
         yield "it is of one grey value throughout"
     coloured = read.mode in {"colour", "palette"} and isinstance(scan.source, Path)

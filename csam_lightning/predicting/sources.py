@@ -19,6 +19,9 @@ from csam_lightning.predicting.scans import Scan
 class Source(Protocol):
     """Scans of which few are in memory at a time."""
 
+    others: int
+    """How many files beside them are left aside, being of kinds that are not read."""
+
     def __len__(self) -> int:
         """Return how many there are."""
 
@@ -48,19 +51,20 @@ def scans_of(source: Path, package_pattern: str | None) -> Source:
         raise InputError("no such file or folder", where=where, mend=mend)
     if any(entry.name.lower() in FILE_NAMES for entry in os.scandir(source)):
         return ManifestScans(source, package_pattern)
-    names = sorted(_images_below(source))
+    files = sorted(_files_below(source))
+    names = [name for name in files if name.lower().endswith(SUFFIXES)]
     if not names:
         raise InputError("holds no image", where=where, mend=f"name a folder with files {', '.join(SUFFIXES)}")
-    return FileScans(source, names, package_pattern)
+    return FileScans(source, names, package_pattern, others=len(files) - len(names))
 
 
-def _images_below(folder: Path) -> Iterator[str]:
-    """Yield the image files below a folder, relative to it; what is hidden is left aside."""
+def _files_below(folder: Path) -> Iterator[str]:
+    """Yield the files below a folder, relative to it; what is hidden is left aside."""
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         inside = os.path.relpath(place, folder)
         for name in files:
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+            if not name.startswith("."):
                 yield name if inside == "." else f"{Path(inside).as_posix()}/{name}"
 
 
@@ -71,15 +75,17 @@ class FileScans:
         root: Their folder.
         names: Their paths in it.
         package_pattern: See :func:`scans_of`.
+        others: How many files beside them are of other kinds.
 
     Raises:
         InputError: The pattern is no regular expression.
     """
 
-    def __init__(self, root: Path, names: list[str], package_pattern: str | None) -> None:
+    def __init__(self, root: Path, names: list[str], package_pattern: str | None, *, others: int = 0) -> None:
         """Keep what they are called, which takes far less memory than the scans."""
         self.root = root
         self.names = names
+        self.others = others
         try:
             self.pattern = re.compile(package_pattern) if package_pattern is not None else None
         except re.error as error:
@@ -108,6 +114,8 @@ class ManifestScans:
     Raises:
         InputError: No table can be made of it.
     """
+
+    others = 0
 
     def __init__(self, root: Path, package_pattern: str | None) -> None:
         """Read the manifest."""

@@ -1,6 +1,7 @@
 """``predictions.csv``: a row for each scan, written as it is judged."""
 
 import csv
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,8 @@ from csam_lightning.predicting.judging import Verdict, region_probabilities
 
 FILE = "predictions.csv"
 DECIMALS = 6
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""Signs with which a spreadsheet's formula begins, see OWASP's CSV Injection."""
 
 
 def columns(classes: Sequence[str]) -> list[str]:
@@ -30,7 +33,18 @@ def cells(classes: Sequence[str], verdict: Verdict) -> list[str]:
         values = [*verdict.probabilities, *regions.values(), verdict.uncertainty]
         numbers = [f"{value:.{DECIMALS}f}" for value in values]
     review = "true" if verdict.needs_review else "false"
-    return [verdict.path, verdict.package_id, verdict.predicted, *numbers, review, verdict.reason, verdict.error]
+    named = [path_cell(verdict.path), text_cell(verdict.package_id), verdict.predicted]
+    return [*named, *numbers, review, verdict.reason, verdict.error]
+
+
+def path_cell(path: str) -> str:
+    """Return a path as a spreadsheet can show it: one that it would take for a formula begins with ``./``."""
+    return f"./{path}" if path.startswith(FORMULA) else path
+
+
+def text_cell(text: str) -> str:
+    """Return text as a spreadsheet can show it: what it would take for a formula, but for a number, begins with ``'``."""
+    return f"'{text}" if text.startswith(FORMULA) and not re.fullmatch(r"[+-]\d+([.,]\d+)?", text) else text
 
 
 @contextmanager

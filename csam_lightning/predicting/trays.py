@@ -8,8 +8,8 @@ from csam_lightning.errors import InputError
 from csam_lightning.predicting.judging import BATCH, DELAMINATION, SOUND, Judged, Verdict, judge_scans
 from csam_lightning.predicting.review import ReviewRule
 from csam_lightning.predicting.scans import Scan
-from csam_lightning.progress import track
-from csam_lightning.trays.dataset import read_tray, unit_paths
+from csam_lightning.progress import console, track
+from csam_lightning.trays.dataset import read_tray, told, unit_paths
 from csam_lightning.trays.overview import GREEN, ORANGE, Colour, paint
 from csam_lightning.trays.palette import Palette, Pixels, find_palette, is_false_colour, merge_palettes
 from csam_lightning.trays.tray import Tray, cut_tray
@@ -69,6 +69,7 @@ def judge_trays(
         except InputError as error:
             yield from judge_scans(ensemble, [Scan(file.name, error)], rule)
             continue
+        console().print(told(file.name, tray), markup=False, soft_wrap=True)
         verdicts = []
         units = judge_scans(ensemble, unit_scans(tray, file.stem), rule, batch_size=batch_size)
         for judged in track(units, description=f"judging {file.name}", total=len(tray.units)):

@@ -98,13 +98,18 @@ def cut_trays(files: Sequence[Path], palette: Palette | None, output: Path, *, g
             pixels = read_tray(file)
             tray = cut_tray(pixels, palette if is_false_colour(pixels) else None, where=str(file), gap=gap)
             rows += _write_tray(tray, file.stem, folder)
-            yield (
-                f"{file.name}: {len(tray.units)} units of {tray.shape[1]}x{tray.shape[0]} pixels; "
-                f"left out: {len(tray.at_edge)} cut by the edge, {len(tray.pieces)} pieces"
-            )
+            yield told(file.name, tray)
         _write_table(folder / "units.csv", COLUMNS, rows)
         manifest = [(path, "", Path(str(path)).with_suffix("").as_posix()) for path, *_ in rows]
         _write_table(folder / "manifest.csv", ("path", "label", "package_id"), manifest)
+
+
+def told(name: str, tray: Tray) -> str:
+    """Return in a line what was found on a scan."""
+    return (
+        f"{name}: {len(tray.units)} units of {tray.shape[1]}x{tray.shape[0]} pixels; "
+        f"left out: {len(tray.at_edge)} cut by the edge, {len(tray.pieces)} pieces"
+    )
 
 
 def _write_tray(tray: Tray, name: str, folder: Path) -> Iterator[tuple[object, ...]]:

@@ -1,6 +1,7 @@
 """Decoding: every kind of file that is read, and every way in which a file can be bad."""
 
 import io
+import os
 import struct
 import warnings
 import zlib
@@ -234,7 +235,13 @@ def png_claiming(width: int, height: int) -> bytes:
 
 def test_missing_file(tmp_path: Path) -> None:
     path = tmp_path / "none.png"
-    assert message(path) == f"{path}: cannot be read: No such file or directory; make it readable"
+    assert message(path) == f"{path}: no such file; correct its path, or the link that it is"
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "pipe.png"
+    os.mkfifo(path)
+    assert message(path) == f"{path}: is no file; name an image file"
 
 
 def test_empty_file(tmp_path: Path) -> None:

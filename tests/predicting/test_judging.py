@@ -63,6 +63,9 @@ def test_scans_of_another_kind_are_told(ensemble: Ensemble, tmp_path: Path) -> N
     }
     for name, (pixels, _) in kinds.items():
         Image.fromarray(pixels).save(tmp_path / name)
+    kinds["pages.tif"] = (noise[..., 0], "its file has 2 pages, of which the first was judged")
+    first, second = Image.fromarray(noise[..., 0]), Image.fromarray(noise[..., 1])
+    first.save(tmp_path / "pages.tif", save_all=True, append_images=[second])
     judged = judge_scans(ensemble, [Scan(name, tmp_path / name) for name in kinds], ALIKE)
     found = {one.verdict.path: one for one in judged}
     for name, (_, oddity) in kinds.items():
