@@ -91,7 +91,7 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """``conf/model``: the network and its initial weights."""
+    """``conf/network``: the network and its initial weights."""
 
     arch: Arch
     weights: str | None

@@ -22,7 +22,7 @@ from csam_lightning.train_cell import flatten
 from csam_lightning.training.fold import train_fold
 
 CONF = Path(__file__).parents[1] / "conf"
-GROUPS = ("data", "augment", "model", "trainer", "tracking", "experiment")
+GROUPS = ("data", "augment", "network", "trainer", "tracking", "experiment")
 CHOICES = [f"{group}={file.stem}" for group in GROUPS for file in sorted((CONF / group).glob("*.yaml"))]
 SMALL_SIMULATION = (
     "data.simulation.packages={Ag:12,NiPdAu:24,Cu:8}",
