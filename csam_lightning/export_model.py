@@ -1,27 +1,26 @@
 """What ``python -m csam_lightning.export`` does: find the model and its scans, write the file, register."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import yaml
-from pydantic import TypeAdapter, ValidationError
+import numpy as np
 
+from csam_lightning.cell_files import NAME_SCANS, card_of, scans_of
+from csam_lightning.data.images import read_grey, resize_grey
 from csam_lightning.errors import InputError
 from csam_lightning.exporting.check import write_checked
-from csam_lightning.exporting.formats import FORMATS, Format
-from csam_lightning.exporting.scans import scans_in, validation_scans
-from csam_lightning.simulation.config import SimulationConfig
-from csam_lightning.simulation.dataset import cached_dataset
-from csam_lightning.tracking.models import check_name, find_run, load_model, model_of_run
+from csam_lightning.exporting.formats import FORMATS, Format, ensemble_predictor
+from csam_lightning.exporting.scans import scans_in
+from csam_lightning.model.ensemble_file import checksum, named_tensors, write_ensemble
+from csam_lightning.tracking.models import ARTIFACT, check_name, find_run, kept_model, load_model, model_of_run
 from csam_lightning.tracking.reading import StoreReader
+from csam_lightning.tracking.registering import CARD, FOLDER, ModelName, register, save_served
 
 if TYPE_CHECKING:
     from csam_lightning.model.ensemble import Ensemble
     from csam_lightning.tracking.reading import StoredRun
-
-NAME_SCANS = "name a scan or a folder of scans to compare on: scans=DIR"
 
 
 class Wishes(NamedTuple):
@@ -41,19 +40,64 @@ def export_model(model: str, wishes: Wishes, *, uri: str | None) -> Iterator[str
         InputError: There is no such model, its scans are not there, or a setting makes no sense.
         RunFailedError: The file would not say what the model says.
     """
-    output = _output(wishes)
+    output, called = _output(wishes), _called(wishes)
     if Path(model).expanduser().is_file():
+        if called is not None:
+            raise InputError("a file is of no run", where=f"register {called.name}", mend="name a run: model=RUN")
         ensemble, scans = load_model(model), _named_scans(wishes, model)
     else:
         check_name(model)
         store = StoreReader(uri)
         run = find_run(store, model)
         ensemble = model_of_run(store, model, run)
-        scans = scans_in(Path(wishes.scans).expanduser()) if wishes.scans else _scans_of(store, run, ensemble)
+        scans = scans_in(Path(wishes.scans).expanduser()) if wishes.scans else scans_of(store, run, ensemble)
     if output is not None:
         difference = write_checked(ensemble, output.form, output.file, scans)
         yield f"{output.file}  {described(ensemble)}"
-        yield f"probabilities of {len(scans)} scans differ from the model's by at most {difference:.1g}"
+        yield _agreement(difference, scans)
+    if called is not None:
+        yield from _registered(store, run, ensemble, scans, called)
+
+
+def _agreement(difference: float, scans: Sequence[Path]) -> str:
+    return f"probabilities of {len(scans)} scans differ from the model's by at most {difference:.1g}"
+
+
+def _called(wishes: Wishes) -> ModelName | None:
+    if wishes.register is None:
+        if wishes.alias is not None:
+            raise InputError("an alias is that of a registered model", where="alias", mend="give register=NAME as well")
+        return None
+    called = ModelName(wishes.register, wishes.alias)
+    called.check()
+    return called
+
+
+def _registered(
+    store: StoreReader, run: "StoredRun", ensemble: "Ensemble", scans: Sequence[Path], called: ModelName
+) -> Iterator[str]:
+    """Keep the model in its run, in all its forms, and register it."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        kept = kept_model(store, run, folder)
+        if kept is not None and checksum(dict(named_tensors(kept))) != checksum(dict(named_tensors(ensemble))):
+            what = f"it keeps a model of the folds {', '.join(map(str, kept.facts.folds))} that was registered before"
+            raise InputError(what, where=f"run {run.id}", mend="train with force=true, which makes a run of its own")
+        card = card_of(store, run, ensemble, folder)
+        difference = write_checked(ensemble, FORMATS["onnx"], folder / "model.onnx", scans)
+        side = ensemble.facts.image_size
+        example = np.stack([resize_grey(read_grey(scan), side) for scan in scans[:2]])
+        made = folder / "served"
+        save_served(folder / "model.onnx", made, example=example, outputs=ensemble_predictor(ensemble)(example))
+        write_ensemble(ensemble, made / Path(ARTIFACT).name)
+        (made / CARD).write_text(card, encoding="utf-8")
+        facts = ensemble.facts
+        tags = {"cell.id": facts.cell_id, "data.fingerprint": facts.data_fingerprint}
+        version = register(store.uri, run.id, made, called, description=card, tags=tags)
+    alias = f" as {called.name}@{called.alias}" if called.alias else ""
+    yield f"registered {called.name}/{version}{alias}: {described(ensemble)}"
+    yield _agreement(difference, scans)
+    yield f"card: {FOLDER}/{CARD} of run {run.id}"
 
 
 class Output(NamedTuple):
@@ -85,40 +129,6 @@ def _named_scans(wishes: Wishes, model: str) -> list[Path]:
     if wishes.scans is None:
         raise InputError("a file does not know the scans of its model", where=f"model {model}", mend=NAME_SCANS)
     return scans_in(Path(wishes.scans).expanduser())
-
-
-def _scans_of(store: StoreReader, run: "StoredRun", ensemble: "Ensemble") -> list[Path]:
-    """Return scans that the networks of a run's model validated on."""
-    import pandas as pd
-
-    cell = run.parent if run.parent and "fold" in run.tags else run.id
-    with tempfile.TemporaryDirectory() as folder:
-        predictions = store.download(cell, "predictions.csv", Path(folder))
-        if predictions is None:
-            raise InputError("it does not tell which scans it validated on", where=f"run {cell}", mend=NAME_SCANS)
-        text = {"path": str, "label": str, "fold": str, "split": str}
-        table = pd.read_csv(predictions, dtype=text, keep_default_na=False)
-        return validation_scans(_data_root(store, cell, Path(folder)), table, ensemble.facts.folds)
-
-
-def _data_root(store: StoreReader, cell: str, folder: Path) -> Path:
-    """Return the folder of the data set that a cell was trained on; a simulated one is made where it is not there."""
-    run = store.run(cell)
-    config = store.download(cell, "config.yaml", folder)
-    settings: Any = yaml.safe_load(config.read_text()) if config else None
-    data = settings.get("data") if isinstance(settings, Mapping) else None
-    if isinstance(data, Mapping) and data.get("simulation"):
-        try:
-            simulation = TypeAdapter(SimulationConfig).validate_python(data["simulation"])
-        except ValidationError as error:
-            raise InputError(
-                "its data set cannot be simulated any more", where=f"run {cell}", mend=NAME_SCANS
-            ) from error
-        return cached_dataset(simulation, Path(str(settings["cache_dir"])).expanduser())
-    root = Path(run.source if run else "")
-    if not (root.is_absolute() and root.is_dir()):
-        raise InputError(f"its data set {root} is not there", where=f"run {cell}", mend=NAME_SCANS)
-    return root
 
 
 def described(ensemble: "Ensemble") -> str:
