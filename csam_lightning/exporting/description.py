@@ -62,7 +62,7 @@ def rebuilt(path: Path, texts: Mapping[str, str], in_graph: Callable[[str], byte
     try:
         description = json.loads(texts[KEY])
         tensors = {name: _tensor(name, entry, in_graph) for name, entry in description["tensors"].items()}
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise unusable(path, "is no model of this program") from error
     return assembled(path, description, tensors)
 

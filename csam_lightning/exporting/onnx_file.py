@@ -13,7 +13,7 @@ from csam_lightning.errors import InputError
 from csam_lightning.exporting.deployed import DYNAMIC, INPUT, OUTPUTS, DeployedModel, example
 from csam_lightning.exporting.description import metadata, rebuilt
 from csam_lightning.files import written_atomically
-from csam_lightning.model.ensemble_file import unusable
+from csam_lightning.model.ensemble_file import named_tensors, unusable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 OPSET = 18
 """Of 2022: old runtimes read it, and all that the graph needs is in it."""
-LARGEST = 2**31 - 1
-"""Bytes of a protobuf message, which an ONNX file is."""
+LARGEST = 2**31 - 2**27
+"""Bytes of tensors: an ONNX file is one protobuf message, which ends at 2 GiB, and the graph takes room too."""
 
 
 def write_onnx(ensemble: "Ensemble", path: Path) -> None:
@@ -38,6 +38,8 @@ def write_onnx(ensemble: "Ensemble", path: Path) -> None:
     with _installed():
         import onnx
         import onnxscript  # noqa: F401 - PyTorch's exporter needs it
+    if sum(tensor.nbytes for _, tensor in named_tensors(ensemble)) > LARGEST:
+        raise InputError("the model is too large", where="format onnx", mend="take format=pt2 or safetensors")
     outputs = OUTPUTS if ensemble.novelty is not None else OUTPUTS[:-1]
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
@@ -55,8 +57,6 @@ def write_onnx(ensemble: "Ensemble", path: Path) -> None:
         raise RuntimeError("PyTorch returned no ONNX program")
     model = program.model_proto
     onnx.helper.set_model_props(model, metadata(ensemble))
-    if model.ByteSize() > LARGEST:
-        raise InputError("is too large for an ONNX file", where="model", mend="write format=pt2 or safetensors")
     onnx.checker.check_model(model)
     with written_atomically(path) as temporary:
         temporary.write_bytes(model.SerializeToString())

@@ -8,7 +8,7 @@ that are not known to come from here, :func:`read_pt2` reads tensors and metadat
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 import torch
 
@@ -86,11 +86,12 @@ def read_pt2(path: Path) -> "Ensemble":
     """
     try:
         with ZipFile(path) as archive:
-            members = {name.partition("/")[2]: name for name in archive.namelist()}
+            stored = [member.filename for member in archive.infolist() if member.compress_type == ZIP_STORED]
+            members = {name.partition("/")[2]: name for name in stored}  # what is compressed may unfold to any size
             names = [name for name in members if name.startswith(EXTRA)]
             texts = {name.removeprefix(EXTRA): archive.read(members[name]).decode() for name in names}
             config: dict[str, Any] = json.loads(archive.read(members[WEIGHTS + CONFIG]))["config"]
             files = {name: archive.read(members[WEIGHTS + entry["path_name"]]) for name, entry in config.items()}
-    except (BadZipFile, LookupError, TypeError, ValueError, AttributeError, OSError, EOFError) as error:
+    except (BadZipFile, LookupError, TypeError, ValueError, AttributeError, OSError, EOFError, RuntimeError) as error:
         raise unusable(path, "is no model of this program") from error
     return rebuilt(path, texts, lambda name: files[name])

@@ -12,11 +12,12 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from mlflow.models import get_model_info
+from mlflow.models import Model
 from mlflow.tracking import MlflowClient
 
 from csam_lightning.data.images import read_grey, resize_grey
@@ -129,6 +130,23 @@ def ask(address: str, images: object) -> dict[str, np.ndarray]:
         return {name: np.array(values) for name, values in json.load(answer)["predictions"].items()}
 
 
+def check_kept(client: MlflowClient, result: dict[str, Any], folder: Path) -> None:
+    run = result["run_id"]
+    kept = {Path(entry.path).name for entry in client.list_artifacts(run, "model")}
+    assert {"MLmodel", "model.onnx", "ensemble.safetensors", "model_card.md", "requirements.txt"} <= kept
+    assert not [name for name in kept if name.endswith((".pkl", ".pickle", ".pt", ".pth"))]
+    assert client.get_run(run).info.status == "FINISHED"
+    described = Model.load(Path(client.download_artifacts(run, "model/MLmodel", str(folder))))
+    assert [spec.name for spec in described.signature.inputs] == ["images"]
+    assert described.saved_input_example_info is not None
+    version = client.get_model_version_by_alias("delamination", "champion")
+    assert version.tags["data.fingerprint"] == result["data_fingerprint"]
+    card = Path(client.download_artifacts(run, "model/model_card.md", str(folder))).read_text()
+    assert version.description == card
+    assert f"| accuracy | {result['mean']['val_accuracy']:.3f} ± {result['std']['val_accuracy']:.3f} |" in card
+    assert f"| {result['out_of_fold']['accuracy']:.3f} | {result['test']['accuracy']:.3f} |" in card
+
+
 @pytest.mark.server
 def test_registered_model_is_served_by_mlflow_and_loaded_here(
     command: Command, work_folder: Path, scans_folder: Path, tmp_path: Path
@@ -143,21 +161,7 @@ def test_registered_model_is_served_by_mlflow_and_loaded_here(
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("registered delamination/1 as delamination@champion: 2 networks, resnet18, 32 px")
 
-    client = MlflowClient(store)
-    kept = {Path(entry.path).name for entry in client.list_artifacts(run, "model")}
-    assert {"MLmodel", "model.onnx", "ensemble.safetensors", "model_card.md", "requirements.txt"} <= kept
-    assert not [name for name in kept if name.endswith((".pkl", ".pickle", ".pt", ".pth"))]
-    assert client.get_run(run).info.status == "FINISHED"
-    version = client.get_model_version_by_alias("delamination", "champion")
-    card = Path(client.download_artifacts(run, "model/model_card.md", str(tmp_path))).read_text()
-    assert version.description == card
-    assert f"{result['test']['accuracy']:.3f}" in card
-    assert version.tags["data.fingerprint"] == result["data_fingerprint"]
-    mlflow.set_tracking_uri(store)
-    info = get_model_info("models:/delamination@champion")
-    assert info.signature is not None
-    assert [spec.name for spec in info.signature.inputs] == ["images"]
-    assert info.saved_input_example_info is not None
+    check_kept(MlflowClient(store), result, tmp_path)
 
     model = load_model("delamination@champion", uri=store)
     images = [read_grey(scan) for scan in sorted((scans_folder / "images").iterdir())[:3]]

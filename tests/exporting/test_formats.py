@@ -2,10 +2,11 @@ import json
 import pickletools
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 import onnx
@@ -15,13 +16,15 @@ import torch
 
 from csam_lightning.data.images import read_grey, resize_grey
 from csam_lightning.errors import InputError, RunFailedError
+from csam_lightning.exporting import onnx_file
 from csam_lightning.exporting.check import TOLERANCE, write_checked
 from csam_lightning.exporting.formats import FORMATS, Format, read_exported
+from csam_lightning.exporting.onnx_file import onnx_predictor, read_onnx, write_onnx
 from csam_lightning.exporting.pt2_file import pickled_members
 from csam_lightning.exporting.scans import MOST, scans_in
 from csam_lightning.model.ensemble import Ensemble
-from csam_lightning.model.ensemble_file import named_tensors
-from tests.model.test_ensemble import FACTS
+from csam_lightning.model.ensemble_file import KEY, named_tensors
+from tests.model.test_ensemble import FACTS, network
 
 USING = Path(__file__).parents[2] / "docs" / "using.md"
 
@@ -165,6 +168,12 @@ def test_damaged_and_foreign_files_are_refused_in_one_line(exported: Path, tmp_p
         refused(name, whole[: len(whole) // 2], "is no model of this program")
     refused("model.bin", b"", "is no exported model; name a file that ends in .onnx, .pt2, .safetensors")
     refused("model.onnx", onnx.ModelProto(ir_version=8).SerializeToString(), "is no model of this program")
+    with ZipFile(tmp_path / "bomb", "w", compression=ZIP_DEFLATED) as bomb:
+        bomb.writestr("model/data/weights/weight_0", b"0" * 10**7)
+    refused("model.pt2", (tmp_path / "bomb").read_bytes(), "is no model of this program")
+    deep = onnx.load(exported / "model.onnx", load_external_data=False)
+    onnx.helper.set_model_props(deep, {KEY: "[" * 100_000})
+    refused("model.onnx", deep.SerializeToString(), "is no model of this program")
     off_by(0.5, exported)(Ensemble([], FACTS), tmp_path / "off.onnx")
     refused("off.onnx", (tmp_path / "off.onnx").read_bytes(), "is damaged: its checksum differs")
     outside = onnx.load(exported / "model.onnx")
@@ -172,6 +181,33 @@ def test_damaged_and_foreign_files_are_refused_in_one_line(exported: Path, tmp_p
     tensor.data_location = onnx.TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value="../secret")
     refused("model.onnx", outside.SerializeToString(), "is no model of this program")
+
+
+def test_what_onnx_cannot_do_here_is_told(
+    ensemble: Ensemble, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "model.onnx"
+    monkeypatch.setattr(onnx_file, "LARGEST", 10_000_000)
+    with pytest.raises(InputError, match=r"^format onnx: the model is too large; take format=pt2 or safetensors$"):
+        write_onnx(ensemble, file)
+    mend = r"pip install 'csam-lightning\[export\]', or take format=pt2 or safetensors"
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    for attempt in (
+        lambda: write_onnx(ensemble, file),
+        lambda: read_onnx(exported / "model.onnx"),
+        lambda: onnx_predictor(exported / "model.onnx"),
+    ):
+        with pytest.raises(InputError, match=rf"^format onnx: there is no Python package \w+ here; {mend}$"):
+            attempt()
+    assert not file.exists()
+
+
+def test_model_of_an_older_version_knows_no_distances(scans: list[Path], tmp_path: Path) -> None:
+    old = Ensemble([network(0)], replace(FACTS, folds=(2,)))
+    write_checked(old, FORMATS["pt2"], tmp_path / "old.pt2", scans)
+    back = read_exported(tmp_path / "old.pt2")
+    assert (back.facts.folds, back.novelty, back.held_out) == ((2,), None, None)
 
 
 def test_ten_lines_without_this_program_predict(
