@@ -18,6 +18,7 @@ from pathlib import Path
 
 PRELOADED = (
     "csam_lightning.check",
+    "csam_lightning.export_model",
     "csam_lightning.report",
     "csam_lightning.train",
     "csam_lightning.training.fold",

@@ -1,7 +1,9 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from csam_lightning.exporting.onnx_file import write_onnx
@@ -12,6 +14,15 @@ from tests.model.test_ensemble import ensemble
 __all__ = ["ensemble"]  # a fixture
 
 SHAPES = ((32, 32), (32, 32), (32, 32), (70, 45), (9, 150), (150, 20))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Threads that wait for each other on a machine with more to do than cores take minutes for these tiny models."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
