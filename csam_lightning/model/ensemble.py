@@ -116,6 +116,10 @@ class Ensemble(nn.Module):
     @torch.inference_mode()
     def judge(self, images: Tensor) -> Judgement:
         """Return all that the networks say of ``images``, as above, each having looked at them once."""
+        return self.judgement(images)
+
+    def judgement(self, images: Tensor) -> Judgement:
+        """Return what :meth:`judge` does, in operations that can be traced."""
         if self.novelty is None:
             return Judgement(self.by_network(images), None)
         probabilities, distances = [], []

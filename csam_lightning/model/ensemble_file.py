@@ -37,17 +37,11 @@ def write_ensemble(ensemble: Ensemble, path: Path) -> None:
     Raises:
         OSError: It cannot be written, for want of room for example.
     """
-    tensors = {name: tensor.contiguous().cpu() for name, tensor in _tensors(ensemble)}
-    networks = [dict(cast("ScanClassifier", network).hparams) for network in ensemble.networks]
-    described = {
-        "format": FORMAT,
-        "facts": asdict(ensemble.facts),
-        "networks": networks,
-        "sha256": _checksum(tensors),
-    }
+    tensors = dict(named_tensors(ensemble))
+    description = json.dumps(described(ensemble, tensors))
     with written_atomically(path) as temporary:
         try:
-            save_file(tensors, temporary, metadata={KEY: json.dumps(described)})
+            save_file(tensors, temporary, metadata={KEY: description})
         except SafetensorError as error:
             raise OSError(str(error)) from error
 
@@ -62,25 +56,25 @@ def read_ensemble(path: Path) -> Ensemble:
         raise InputError("no such file", where=f"model {path}", mend="name a file that export or register wrote")
     try:
         with safe_open(path, framework="pt") as file:
-            described = json.loads((file.metadata() or {})[KEY])
+            description = json.loads((file.metadata() or {})[KEY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
     except (SafetensorError, KeyError, ValueError, OSError) as error:
-        raise _unusable(path, "is no model of this program") from error
-    if not isinstance(described, dict) or described.get("format") != FORMAT:
-        raise _unusable(path, f"is a model of another version than {FORMAT!r}")
-    if described.get("sha256") != _checksum(tensors):
-        raise _unusable(path, "is damaged: its checksum differs")
-    try:
-        return _assembled(described, tensors)
-    except (KeyError, TypeError, ValueError, RuntimeError, IndexError, ValidationError, InputError) as error:
-        raise _unusable(path, "does not describe a model that can be built") from error
+        raise unusable(path, "is no model of this program") from error
+    return assembled(path, description, tensors)
 
 
-def _unusable(path: Path, what: str) -> InputError:
+def unusable(path: Path, what: str) -> InputError:
+    """Return the error of a file that is no model."""
     return InputError(what, where=f"model {path}", mend="export the model anew from its run")
 
 
-def _tensors(ensemble: Ensemble) -> Iterator[tuple[str, Tensor]]:
+def named_tensors(ensemble: Ensemble) -> Iterator[tuple[str, Tensor]]:
+    """Yield all tensors that a model is made of, contiguous in the memory of the CPU, and their names in a file."""
+    for name, tensor in _parts(ensemble):
+        yield name, tensor.contiguous().cpu()
+
+
+def _parts(ensemble: Ensemble) -> Iterator[tuple[str, Tensor]]:
     for number, network in enumerate(ensemble.networks):
         for name, tensor in network.state_dict().items():
             yield f"network.{number}.{name}", tensor
@@ -92,7 +86,8 @@ def _tensors(ensemble: Ensemble) -> Iterator[tuple[str, Tensor]]:
             yield f"novelty.{number}.{name}", torch.from_numpy(getattr(statistics, name))
 
 
-def _checksum(tensors: Mapping[str, Tensor]) -> str:
+def checksum(tensors: Mapping[str, Tensor]) -> str:
+    """Return what tells these tensors from others, hexadecimal."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name]
@@ -101,9 +96,36 @@ def _checksum(tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _assembled(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Ensemble:
-    facts = TypeAdapter(ModelFacts).validate_python(described["facts"])
-    settings = described["networks"]
+def described(ensemble: Ensemble, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Return what besides its ``tensors`` makes up a model, as JSON values."""
+    networks = [dict(cast("ScanClassifier", network).hparams) for network in ensemble.networks]
+    return {"format": FORMAT, "facts": asdict(ensemble.facts), "networks": networks, "sha256": checksum(tensors)}
+
+
+def assembled(path: Path, description: Any, tensors: Mapping[str, Tensor]) -> Ensemble:
+    """Put together a model that :func:`described` describes.
+
+    Args:
+        path: The file that both were read from, for messages.
+        description: Untrusted, as the tensors are.
+        tensors: By name.
+
+    Raises:
+        InputError: They do not make a model.
+    """
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise unusable(path, f"is a model of another version than {FORMAT!r}")
+    if description.get("sha256") != checksum(tensors):
+        raise unusable(path, "is damaged: its checksum differs")
+    try:
+        return _built(description, tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError, IndexError, ValidationError, InputError) as error:
+        raise unusable(path, "does not describe a model that can be built") from error
+
+
+def _built(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Ensemble:
+    facts = TypeAdapter(ModelFacts).validate_python(description["facts"])
+    settings = description["networks"]
     if not settings or len(settings) != len(facts.folds):
         raise ValueError(f"{len(settings)} networks from {len(facts.folds)} folds")
     numbers = range(len(settings))

@@ -43,7 +43,7 @@ def path_cell(path: str) -> str:
 
 
 def text_cell(text: str) -> str:
-    """Return text as a spreadsheet can show it: what it would take for a formula, but for a number, begins with ``'``."""
+    """Return text as a spreadsheet can show it: what it would take for a formula begins with ``'``; numbers stay."""
     return f"'{text}" if text.startswith(FORMULA) and not re.fullmatch(r"[+-]\d+([.,]\d+)?", text) else text
 
 

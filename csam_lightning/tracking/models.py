@@ -2,13 +2,13 @@
 
 import re
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from csam_lightning.errors import InputError
 from csam_lightning.evaluation.cell_model import cell_model
 from csam_lightning.evaluation.predictions import FILE as PREDICTIONS
+from csam_lightning.exporting.formats import read_exported
 from csam_lightning.model.ensemble import Ensemble
 from csam_lightning.model.ensemble_file import SUFFIX, read_ensemble
 from csam_lightning.tracking.reading import StoredRun, StoreReader
@@ -36,7 +36,7 @@ def load_model(model: str, *, uri: str | None = None) -> Ensemble:
     """Return the model that ``model`` names.
 
     Args:
-        model: An existing file, see :func:`csam_lightning.model.ensemble_file.read_ensemble`; the id of a cell's run,
+        model: An existing file, see :func:`csam_lightning.exporting.formats.read_exported`; the id of a cell's run,
             or of a fold's for its network alone; or a registered model, ``NAME@ALIAS`` or ``NAME/VERSION``, with or
             without ``models:/`` before it.
         uri: The store, see :func:`csam_lightning.tracking.store.store_uri`.
@@ -45,13 +45,20 @@ def load_model(model: str, *, uri: str | None = None) -> Ensemble:
         InputError: There is no such model, it is not finished, it cannot be read, or the store does not answer.
     """
     if Path(model).expanduser().is_file():
-        return read_ensemble(Path(model).expanduser())
-    named = registered(model)
-    if named is None and not re.fullmatch("[0-9a-f]{32}", model):
-        raise _refused(model, "no such file, and no run or registered model is named like that", f"give {FORMS}")
+        return read_exported(Path(model).expanduser())
+    check_name(model)
     store = StoreReader(uri)
-    with tempfile.TemporaryDirectory() as folder:
-        return _from_store(store, model, named, Path(folder))
+    return model_of_run(store, model, find_run(store, model))
+
+
+def check_name(model: str) -> None:
+    """Check that ``model`` could be the id of a run or the name of a registered model.
+
+    Raises:
+        InputError: It could not.
+    """
+    if registered(model) is None and not re.fullmatch("[0-9a-f]{32}", model):
+        raise _refused(model, "no such file, and no run or registered model is named like that", f"give {FORMS}")
 
 
 def registered(model: str) -> Registered | None:
@@ -60,7 +67,13 @@ def registered(model: str) -> Registered | None:
     return Registered(found[1], found[2] or found[3], by_alias=found[2] is not None) if found else None
 
 
-def _from_store(store: StoreReader, model: str, named: Registered | None, folder: Path) -> Ensemble:
+def find_run(store: StoreReader, model: str) -> StoredRun:
+    """Return the finished run of a cell or a fold that ``model`` names, which is no file.
+
+    Raises:
+        InputError: There is no such run, or the store does not answer.
+    """
+    named = registered(model)
     run_id = model
     if named is not None:
         found = store.registered(named.name, named.which, by_alias=named.by_alias)
@@ -76,18 +89,54 @@ def _from_store(store: StoreReader, model: str, named: Registered | None, folder
         raise _refused(model, f"the run {what}", "name the run of a cell or of a fold")
     if run.status != "FINISHED":
         raise _refused(model, f"the run is not finished ({run.status.lower()})", "train it to its end first")
-    packed = store.download(run.id, ARTIFACT, folder) if level == CELL else None
-    try:
-        return read_ensemble(packed) if packed else _assembled(store, model, run, folder)
-    except InputError as error:  # it names a file that is gone as soon as this command ends
-        where = error.where.replace(f"{folder}/", f"run {run.id} ")
-        raise InputError(error.what, where=where, mend=error.mend) from error
+    return run
+
+
+def model_of_run(store: StoreReader, model: str, run: StoredRun) -> Ensemble:
+    """Return the model of a run: the file that it keeps, or what is put together from what training has logged.
+
+    A registered model is the file whatever has been trained since. Of a cell that is named by its run, folds that were
+    trained since belong to the model.
+
+    Args:
+        store: The store.
+        model: What the user named.
+        run: As :func:`find_run` returned it.
+
+    Raises:
+        InputError: It cannot be read, or the store does not answer.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        try:
+            kept = kept_model(store, run, folder)
+            if kept and (registered(model) or set(_folds(store, run)) <= set(kept.facts.folds)):
+                return kept
+            return _assembled(store, model, run, folder)
+        except InputError as error:  # it names a file that is gone as soon as this command ends
+            where = error.where.replace(f"{folder}/", f"run {run.id} ")
+            raise InputError(error.what, where=where, mend=error.mend) from error
+
+
+def kept_model(store: StoreReader, run: StoredRun, folder: Path) -> Ensemble | None:
+    """Return the model that a run has kept since it was registered; None where it was not.
+
+    Args:
+        store: The store.
+        run: The run.
+        folder: Where to put the file.
+
+    Raises:
+        InputError: It cannot be read, or the store does not answer.
+    """
+    file = store.download(run.id, ARTIFACT, folder)
+    return read_ensemble(file) if file else None
 
 
 def _assembled(store: StoreReader, model: str, run: StoredRun, folder: Path) -> Ensemble:
     """Put the model together from what training has logged, older versions too."""
     cell = run.id if run.tags[LEVEL_TAG] == CELL else run.parent
-    folds = _by_number([run] if cell != run.id else store.children(run.id))
+    folds = _folds(store, run)
     result = None if cell is None else store.download(cell, "result.json", folder)
     if cell is None or result is None or not folds:
         raise _refused(model, "its cell has no results in the store", "train the cell to its end, or name another run")
@@ -96,8 +145,9 @@ def _assembled(store: StoreReader, model: str, run: StoredRun, folder: Path) -> 
     return cell_model(result, predictions, folders)
 
 
-def _by_number(runs: Sequence[StoredRun]) -> dict[int, StoredRun]:
+def _folds(store: StoreReader, run: StoredRun) -> dict[int, StoredRun]:
     """Return the runs of finished folds by the fold's number: of each the first, which is the latest."""
+    runs = store.children(run.id) if run.tags[LEVEL_TAG] == CELL else [run]
     finished = [run for run in runs if run.status == "FINISHED" and run.tags.get(LEVEL_TAG) == FOLD]
     numbered = [run for run in finished if re.fullmatch("[0-9]{1,4}", run.tags.get("fold", ""))]
     return {int(run.tags["fold"]): run for run in reversed(numbered)}

@@ -40,6 +40,7 @@ class StoredRun:
         metrics: The latest value of each of its metrics.
         tags: Its tags.
         profile: Counts of its input data set; empty where none was logged.
+        source: Where its input data set lay; empty where that is unknown.
     """
 
     id: str
@@ -50,6 +51,7 @@ class StoredRun:
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
     profile: Mapping[str, Any]
+    source: str = ""
 
     @property
     def parent(self) -> str | None:
@@ -255,16 +257,18 @@ def _stored(run: "Run") -> StoredRun:
         params=dict(run.data.params),
         metrics=dict(run.data.metrics),
         tags=dict(run.data.tags),
-        profile=_profile(run),
+        profile=_told(run, "profile"),
+        source=str(_told(run, "source").get("uri", "")),
     )
 
 
-def _profile(run: "Run") -> dict[str, Any]:
+def _told(run: "Run", what: str) -> dict[str, Any]:
+    """Return the ``profile`` or the ``source`` of a run's first input data set that tells it."""
     for given in run.inputs.dataset_inputs if run.inputs else ():
         try:
-            profile = json.loads(given.dataset.profile or "{}")
+            told = json.loads(getattr(given.dataset, what) or "{}")
         except ValueError:
             continue
-        if isinstance(profile, dict):
-            return profile
+        if isinstance(told, dict):
+            return told
     return {}

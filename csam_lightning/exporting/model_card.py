@@ -1,0 +1,251 @@
+"""The model card: what a model was made from, how good it is and what it is for, from what training recorded."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from csam_lightning.evaluation.calibration import at_temperature, class_sets, reliability
+from csam_lightning.evaluation.predictions import said_of_test_split
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from csam_lightning.model.ensemble import Ensemble
+
+COVERAGE = 0.95
+FEW = 30
+"""Scans of a class below which its scores hang on single scans."""
+SCORES = ("accuracy", "precision", "recall", "f1")
+NAMES = {"accuracy": "accuracy", "precision": "macro precision", "recall": "macro recall", "f1": "macro F1"}
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What the run of a cell recorded.
+
+    Attributes:
+        run_id: The run.
+        source: Where its data set lay, or that it was simulated.
+        result: ``result.json``.
+        scans: ``scans.csv``: every scan of the data set.
+        predictions: ``predictions.csv``, ``label`` and ``fold`` as text; None where an older version kept none.
+        settings: ``config.yaml``.
+        tags: The run's tags.
+    """
+
+    run_id: str
+    source: str
+    result: Mapping[str, Any]
+    scans: "pd.DataFrame"
+    predictions: "pd.DataFrame | None"
+    settings: Mapping[str, Any]
+    tags: Mapping[str, str]
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the scans are simulated."""
+        return bool(self.settings["data"].get("simulation"))
+
+
+def model_card(ensemble: "Ensemble", recorded: Recorded) -> str:
+    """Return the card as Markdown.
+
+    Raises:
+        LookupError, TypeError, ValueError: What is recorded is not what training records.
+    """
+    sections = {
+        "Intended use": _intended_use(ensemble, recorded),
+        "Data": _data(recorded),
+        "Protocol": _protocol(ensemble, recorded),
+        "Metrics": _metrics(ensemble, recorded),
+        "Calibration": _calibration(ensemble, recorded),
+        "Limits": _limits(ensemble, recorded),
+        "Training fingerprint": _fingerprint(ensemble, recorded),
+    }
+    facts = ensemble.facts
+    parts = [f"# Model card: delamination in acoustic scans, cell {facts.cell_id}"]
+    parts += [f"## {title}\n\n" + "\n".join(lines) for title, lines in sections.items()]
+    return "\n\n".join(parts) + "\n"
+
+
+def _intended_use(ensemble: "Ensemble", recorded: Recorded) -> Iterator[str]:
+    facts = ensemble.facts
+    seen = ", ".join(sorted(str(name) for name in recorded.scans["metallization"].dropna().unique()))
+    yield f"Sorts C-scans of one package each into {', '.join(facts.classes)}, with probabilities, so that a person can"
+    yield "look first at those that need it. It is for packages,"
+    yield f"metallizations{f' ({seen})' if seen else ''}, scanner and settings like those of its data."
+    yield ""
+    yield "It is not for releasing parts without a person, nor for anything else: large distances tell that."
+    if recorded.simulated:
+        yield ""
+        yield "**Trained on simulated scans: it shows how this program works, and is not for real parts.**"
+
+
+def _data(recorded: Recorded) -> Iterator[str]:
+    scans = recorded.scans
+    yield f"Source: {'simulated by csam_lightning' if recorded.simulated else f'`{recorded.source}`'}."
+    yield ""
+    rows = []
+    for name in [*recorded.result["out_of_fold"]["classes"], None]:
+        mine = scans if name is None else scans[scans["label"] == name]
+        sides = [mine[mine["split"] == split] for split in ("train", "test")]
+        sizes = [size for side in sides for size in (len(side), _packages(side))]
+        rows.append(["all" if name is None else name, *sizes])
+    yield from _table(["class", "scans", "packages", "test scans", "test packages"], rows)
+    for column, title in (("metallization", "metallization"), ("cycles", "thermal cycles")):
+        counts = scans[column].value_counts().sort_index()
+        if len(counts):
+            told = ", ".join(
+                f"{value:g} ({count})" if column == "cycles" else f"{value} ({count})"
+                for value, count in counts.items()
+            )
+            yield ""
+            yield f"Scans by {title}: {told}."
+
+
+def _packages(scans: "pd.DataFrame") -> str:
+    return str(scans["package_id"].nunique()) if scans["package_id"].notna().any() else "unknown"
+
+
+def _protocol(ensemble: "Ensemble", recorded: Recorded) -> Iterator[str]:
+    cell, settings = recorded.result["cell"], recorded.settings
+    split = {
+        "grouped": "all scans of a package on one side of every split; the training part alone balanced and augmented",
+        "published": "balanced and augmented before the split, images split at random",
+    }[cell["protocol"]]
+    folds, of = ", ".join(map(str, ensemble.facts.folds)), settings["data"]["num_folds"]
+    trainer, augment = settings["trainer"], settings["augment"]
+    weights = settings["model"]["weights"]
+    yield f"- Split: {cell['protocol']}: {split}."
+    yield f"- Folds {folds} of {of}: a network each, their mean is the model."
+    yield f"- Data size {cell['data_size']}, images {cell['image_size']} px, batch {cell['batch_size']}."
+    yield f"- Seed {cell['seed']}."
+    yield f"- {cell['arch']} with one input channel, initial weights {weights or 'random'}."
+    yield f"- {trainer['max_epochs']} epochs of AdamW, highest rate {trainer['learning_rate']:g}."
+    changes = f"rotation up to {augment['rotation_degrees']:g}°, contrast up to ±{augment['contrast']:g}"
+    yield f"- Augmentation: {changes}, {'each epoch anew' if augment['when'] == 'epoch' else 'once'}."
+
+
+def _metrics(ensemble: "Ensemble", recorded: Recorded) -> Iterator[str]:
+    result = recorded.result
+    numbers = [fold["fold"] for fold in result["folds"]]
+    if tuple(numbers) != ensemble.facts.folds:
+        yield f"Of the cell's folds {', '.join(map(str, numbers))}, not of this model's alone."
+        yield ""
+    out, test = result["out_of_fold"], result["test"]
+    rows = [
+        [
+            NAMES[name],
+            _spread(result, f"val_{name}"),
+            f"{out[name]:.3f}",
+            "none" if test is None else f"{test[name]:.3f}",
+        ]
+        for name in SCORES
+    ]
+    rows.append(["training − validation accuracy", _spread(result, "delta_accuracy"), "", ""])
+    yield from _table(["", "folds, mean ± sd", "out of fold", "test split, ensemble"], rows)
+    yield ""
+    yield "Out of fold: every scan judged by the one network that did not learn from it. Macro: mean over the classes."
+    for title, scores in (("out of fold", out), ("test split", test)):
+        if scores is not None:
+            yield ""
+            yield from _by_class(title, scores)
+
+
+def _spread(result: Mapping[str, Any], name: str) -> str:
+    spread = result["std"][name]
+    return f"{result['mean'][name]:.3f}" + (" (one fold)" if spread is None else f" ± {spread:.3f}")
+
+
+def _by_class(title: str, scores: Mapping[str, Any]) -> Iterator[str]:
+    matrix = np.array(scores["confusion_matrix"])
+    right, actual, predicted = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
+    rows = [
+        [name, number, _share(hit, said), _share(hit, number), *row]
+        for name, number, said, hit, row in zip(
+            scores["classes"], actual, predicted, right, matrix.tolist(), strict=True
+        )
+    ]
+    header = [f"{title}: actual", "scans", "precision", "recall", *(f"predicted {name}" for name in scores["classes"])]
+    yield from _table(header, rows)
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.3f}" if whole else "none"
+
+
+def _calibration(ensemble: "Ensemble", recorded: Recorded) -> Iterator[str]:
+    known, temperature, table = ensemble.held_out, ensemble.facts.temperature, recorded.predictions
+    if known is None or table is None:
+        yield "Not calibrated: the predictions that it takes were not kept."
+        return
+    yield f"Temperature {temperature:.3f}, fitted on {len(known.codes)} out-of-fold scans alone."
+    yield ""
+    rows = [
+        ["out of fold (fitted there)", len(known.codes), *_errors(known.log_probabilities, known.codes, temperature)]
+    ]
+    facts = ensemble.facts
+    if (table["split"] == "test").any():
+        logs, codes = said_of_test_split(table, facts.classes, facts.folds)
+        rows.append(["test split, ensemble", len(codes), *_errors(logs, codes, temperature)])
+    yield from _table(["expected calibration error", "scans", "before", "after"], rows)
+    if (table["split"] == "test").any():
+        sets = class_sets(known, at_temperature(logs, temperature), temperature=temperature, coverage=COVERAGE)
+        covered = sets[np.arange(len(codes)), codes].mean()
+        yield ""
+        yield (
+            f"Sets of classes that cannot be ruled out, at {COVERAGE:.0%} class by class: they hold the right class of "
+            f"{covered:.3f} of the test scans, with {sets.sum(axis=1).mean():.2f} classes each."
+        )
+
+
+def _errors(logs: "NDArray[np.float64]", codes: "NDArray[np.int64]", temperature: float) -> Iterator[str]:
+    """Yield the calibration error before and after, of one network's or of several networks' mean probabilities."""
+    for value in (1.0, temperature):
+        probabilities = at_temperature(logs, value)
+        mean = probabilities.mean(axis=0) if probabilities.ndim > 2 else probabilities  # noqa: PLR2004 - networks first
+        yield f"{reliability(mean, codes).error:.3f}"
+
+
+def _limits(ensemble: "Ensemble", recorded: Recorded) -> Iterator[str]:
+    trained = recorded.scans[recorded.scans["split"] == "train"]
+    counts = trained["label"].value_counts()
+    few = [f"{name} ({counts.get(name, 0)})" for name in ensemble.facts.classes if counts.get(name, 0) < FEW]
+    if few:
+        yield f"- Few training scans of {', '.join(few)}: their scores hang on single scans."
+    if recorded.result["test"] is None:
+        yield "- There was no test split: how good it is on packages set apart is not known."
+    if recorded.result["cell"]["protocol"] == "published":
+        yield "- Its scores promise too much: validation scans share packages with training."
+    if len(recorded.result["folds"]) < recorded.settings["data"]["num_folds"]:
+        yield "- Not all folds were trained: part of the scans was never judged."
+    if ensemble.novelty is None:
+        yield "- It does not tell scans that are unlike those it learned from."
+    yield "- Scores hold for packages, scanner and settings like those of the data; of others nothing was measured."
+    yield "- Scans of one package are alike: scores vary more from lot to lot than the number of scans suggests."
+
+
+def _fingerprint(ensemble: "Ensemble", recorded: Recorded) -> Iterator[str]:
+    facts, tags = ensemble.facts, recorded.tags
+    dirty = ", with changes" if tags.get("git.dirty") == "true" else ""
+    rows = [
+        ["data", facts.data_fingerprint],
+        ["cell", facts.cell_id],
+        ["run", recorded.run_id],
+        ["program", f"csam_lightning {tags.get('code.version', 'unknown')}"],
+        ["commit", tags.get("git.commit", "unknown") + dirty],
+    ]
+    yield from _table(["", ""], [[name, f"`{value}`"] for name, value in rows])
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    for line in (header, ["---"] * len(header), *rows):
+        yield "| " + " | ".join(_cell(str(value)) for value in line) + " |"
+
+
+def _cell(text: str) -> str:
+    """Return text that ends no cell and no line, whatever class names hold."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
