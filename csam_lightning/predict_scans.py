@@ -156,9 +156,9 @@ def _facts(settings: PredictConfig, ensemble: Ensemble, rule: ReviewRule) -> Ite
         f"Model {settings.model}: {several} ({facts.arch}), {facts.image_size} px, cell {facts.cell_id}, "
         f"trained on data {facts.data_fingerprint[:12]}."
     )
+    kind = ", and it is of the kind that the model learned from" if rule.kind else ""
     yield (
-        "A scan is left to the model where exactly one class cannot be ruled out, at a coverage of "
-        f"{rule.coverage:g}, and it is not strange (p above {rule.strange:g}"
-        + ("; of the kind that the model learned from)." if rule.kind else ").")
+        f"A scan is left to the model where exactly one class cannot be ruled out (coverage {rule.coverage:g}), that "
+        f"is the predicted one, the scan does not look strange (p above {rule.strange:g}){kind}."
     )
     yield "A map shows where a scan speaks for one class rather than another: the brighter the colour, the more."

@@ -112,8 +112,8 @@ def _trays(trays: Sequence[Picture]) -> Iterator[str]:
     for tray in trays:
         yield (
             f"<details open><summary>Tray {_text(tray.caption)}</summary>"
-            '<p class="key">Orange, with a question mark: look at it. Else green: sound; purple: delaminated. Grey: no '
-            f"whole unit. To read classes, rows and columns: <code>trays/{_text(tray.caption)}.png</code></p>"
+            '<p class="key">Orange, with a question mark: look at it. Else green, or purple where delaminated. Grey: '
+            f"no whole unit. To read classes, rows and columns: <code>trays/{_text(tray.caption)}.png</code></p>"
             f"{_image(tray, 'tray')}</details>\n"
         )
 

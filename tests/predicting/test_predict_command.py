@@ -124,8 +124,6 @@ def test_bad_input_is_one_line_and_writes_nothing(
         "judged next time",
         *(model, scans, f"output={scans_folder / 'out'}"),
     )
-    refused("coverage: 1.5 makes no sense here; give a share above 0 and below 1, for example 0.95",
-            model, scans, output, "coverage=1.5")  # fmt: skip
     refused("batch_size: 0 makes no sense here; give a whole number from 1", model, scans, output, "batch_size=0")
     refused(
         "input nowhere: no such file or folder; name a scan, a folder of scans or a manifest",
