@@ -34,6 +34,7 @@ from csam_lightning.trays.palette import parse_palette
 Name = Annotated[str, Field(coerce_numbers_to_str=True)]
 
 RECONNECT_SECONDS = 30.0  # a browser that was away so long gets its page back as it was
+GRACE_SECONDS = 2  # for requests under way at Ctrl-C
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="6" fill="#005a9c"/>'
     '<circle cx="14" cy="14" r="7" fill="none" stroke="#fff" stroke-width="3"/>'
@@ -85,9 +86,17 @@ def serve_app(config: DictConfig) -> None:
             _say("access       no password is asked: whoever reaches this port can send scans and label them")
         _say("Ctrl-C stops the page")
         try:
-            uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning", ws="websockets-sansio")
-        except KeyboardInterrupt:
-            _say("stopped: corrections are kept, scans that were sent are removed")
+            uvicorn.run(
+                app,
+                host=settings.host,
+                port=settings.port,
+                log_level="warning",
+                ws="websockets-sansio",
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        finally:
+            sessions.close()
+    _say("stopped: corrections are kept, scans that were sent are removed")
 
 
 def _check(settings: AppConfig) -> None:

@@ -57,7 +57,7 @@ class Card:
                 said("div", f"{verdict.reason[0].upper()}{verdict.reason[1:]}.", kind="reason")
             self._bars()
             with said("div", kind="foot"):
-                ui.button("Label", on_click=lambda: ask(one)).props("outline dense padding='2px 12px'").props[
+                ui.button("Label…", on_click=lambda: ask(one)).props("outline dense padding='2px 12px'").props[
                     "aria-label"
                 ] = f"Label {verdict.path}"
                 self.word = said("div", kind="soft")
@@ -78,7 +78,9 @@ class Card:
             old = (
                 f" instead of {correction.old_label}" if correction and correction.old_label != correction.label else ""
             )
-            self.word.set_text(f"{correction.label}{old}, says {correction.who}" if correction else "")
+            self.word.set_text(
+                f"{correction.label}{old}, package {correction.package_id}, says {correction.who}" if correction else ""
+            )
         self._shown = layers, correction
 
     def _heading(self) -> None:
@@ -108,7 +110,7 @@ class Card:
         with said("div", kind="bars", role="list", aria_label="Probabilities"):
             for name, value in zip(self.classes, verdict.probabilities, strict=True):
                 words = f"{name} {meaning(self.classes, name)}".strip()
-                said("span", words)
+                said("span", name, aria_hidden="true")
                 strong = " strong" if name == verdict.predicted else ""
                 said("i", kind=f"bar{strong}", style=f"width: {100 * value:.1f}%", aria_hidden="true")
                 said("span", f"{value:.2f}", role="listitem", aria_label=f"{words}: {value:.2f}")

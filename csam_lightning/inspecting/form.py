@@ -33,14 +33,15 @@ class LabelForm:
         with ui.dialog() as self.dialog, ui.card().classes("form").props("role=document"):
             said("h2", "Label a scan")
             self.path = said("div", kind="path")
-            self.label = ui.select(names, label="Label").props("outlined dense").classes("w-full")
-            self.package = ui.input("Package").props("outlined dense").classes("w-full")
+            self.label = ui.select(names, label="Label").props("outlined dense")
+            self.package = ui.input("Package").props("outlined dense")
             said(
                 "div",
-                "The physical part. Training keeps all scans of a part on one side of every split, so write it alike each time.",
+                "The physical part. Training keeps all scans of a part on one side of every split, so write it alike "
+                "each time.",
                 kind="soft",
             )
-            self.who = ui.input("Your name").props("outlined dense maxlength=80").classes("w-full")
+            self.who = ui.input("Your name").props("outlined dense maxlength=80")
             self.wrong = said("div", kind="reason", role="alert")
             with ui.row():
                 ui.button("Save", on_click=self.save)

@@ -23,7 +23,7 @@ HEADERS = {
 
 
 def guard(app: FastAPI, *, names: Sequence[str], most_bytes: int) -> None:
-    """Let ``app`` answer by known names alone, take no request beyond a size, and forbid browsers to load anything else.
+    """Let ``app`` answer by known names alone and take no request beyond a size; tell browsers to load nothing else.
 
     Args:
         app: The server.

@@ -1,11 +1,12 @@
-"""The model behind the page: asked in threads, by one session at a time."""
+"""The model behind the page: it works in a thread of its own, on one thing at a time."""
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import cv2
 import numpy as np
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from csam_lightning.model.ensemble import Ensemble
     from csam_lightning.trays.palette import Palette
 
+T = TypeVar("T")
+
 TRAY_SIDE = 2400  # pixels of a tray's picture on the page
 
 
@@ -41,6 +44,7 @@ class Inspector:
         palette: Colours of trays, see :mod:`csam_lightning.trays.palette`; None: read from each.
         gap: As :func:`csam_lightning.trays.finding.find_units`.
         batch_size: Scans that the networks look at together.
+        worker: The thread.
     """
 
     ensemble: "Ensemble"
@@ -49,7 +53,11 @@ class Inspector:
     palette: "Palette | None" = None
     gap: int = 0
     batch_size: int = BATCH
-    _lock: Lock = field(default_factory=Lock)
+    worker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "inspector"))
+
+    async def work(self, job: Callable[[], T]) -> T:
+        """Do ``job``, which asks the model, when those before it are done."""
+        return await asyncio.get_running_loop().run_in_executor(self.worker, job)
 
     def judge(self, uploads: "Sequence[Upload]", *, painted: Callable[[Picture], None]) -> Iterator[Judged]:
         """Judge files that are all scans, or all trays, in their order.
@@ -58,16 +66,14 @@ class Inspector:
             uploads: The files.
             painted: Takes the picture of each tray, painted with the verdicts.
         """
-        with self._lock:
-            for upload in (one for one in uploads if one.tray):
-                yield from self._judge_tray(upload, painted)
-            scans = (Scan(one.name, one.file, self._package(one.name)) for one in uploads if not one.tray)
-            yield from judge_scans(self.ensemble, scans, self.rule, batch_size=self.batch_size)
+        for upload in (one for one in uploads if one.tray):
+            yield from self._judge_tray(upload, painted)
+        scans = (Scan(one.name, one.file, self._package(one.name)) for one in uploads if not one.tray)
+        yield from judge_scans(self.ensemble, scans, self.rule, batch_size=self.batch_size)
 
     def layers(self, judged: Sequence[Judged]) -> list[Layers]:
         """Return the pictures of scans that could be read."""
-        with self._lock:
-            maps = explain_scans(self.ensemble, judged)
+        maps = explain_scans(self.ensemble, judged)
         return [layers(self._pixels(one), mine) for one, mine in zip(judged, maps, strict=True)]
 
     def _judge_tray(self, upload: "Upload", painted: Callable[[Picture], None]) -> Iterator[Judged]:

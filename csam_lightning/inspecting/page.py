@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from nicegui import app, ui
+from nicegui import app, background_tasks, ui
 from nicegui.events import GenericEventArguments, UploadEventArguments
 
 from csam_lightning.inspecting.cards import Card, image, said
@@ -21,6 +21,7 @@ TITLE = "Inspection"
 EVERY_SECONDS = 0.3
 """Between looks at whether a session has changed."""
 MOST_CARDS = 24  # at a time
+BLUE = "#005a9c"  # dark enough to be read on white, and told from the orange by colour-blind readers
 MOST_LINES = 20  # of files that cannot be read
 SLIDE = "(value) => document.documentElement.style.setProperty('--map', value / 100)"
 PICK = "() => document.querySelector('.send input[type=file]').click()"
@@ -42,6 +43,20 @@ class Told:
     cell_id: str
     facts: Sequence[str]
     warnings: Sequence[str]
+
+
+def summary(session: Session) -> str:
+    """Return how far a session is, and what is in it, in a line."""
+    counts = session.counts()
+    parts = []
+    if waiting := len(session.waiting):
+        parts.append(f"Judging: {waiting} more file{'s' * (waiting > 1)}.")
+    if session.scans:
+        parts.append(
+            f"{counts[Show.all]} scan{'s' * (counts[Show.all] > 1)}: {counts[Show.review]} to look at, "
+            f"{counts[Show.left]} left to the model, {counts[Show.corrected]} labelled by a person."
+        )
+    return " ".join(parts)
 
 
 def add_page(sessions: Sessions, told: Told, corrections: Path) -> None:
@@ -73,12 +88,15 @@ class Page:
         self.told = told
         self.form = LabelForm(session, told.classes, told.cell_id, corrections)
         self.cards: list[Card] = []
+        self.lines: list[tuple[str, str]] = []
         self.known = -1
+        self.arranged: tuple[object, ...] = ()
+        ui.colors(primary=BLUE)
         ui.add_head_html(f"<style>{STYLE}</style>{DROP}")
         with said("main", kind="frame"):
             self._head()
             self._send()
-            self.status = said("div", kind="soft", role="status", aria_live="polite")
+            self._summary()
             self.troubles = said("div", kind="troubles", role="alert")
             self.trays = said("section", aria_label="Trays")
             self._bar()
@@ -102,7 +120,7 @@ class Page:
             said(
                 "span",
                 f"or drop them anywhere on this page: PNG, TIFF, BMP, JPEG; up to {limits.files} files "
-                f"of {limits.megabytes} MB each. They stay on this machine.",
+                f"of {limits.megabytes} MB each",
                 kind="grow soft",
             )
             self.tray = ui.switch("They are trays of many units")
@@ -117,21 +135,27 @@ class Page:
             upload.on("rejected", self.refuse, js_handler=REJECTED)
             upload.on("finish", lambda: upload.run_method("removeUploadedFiles"))
 
+    def _summary(self) -> None:
+        with said("div", kind="summary"):
+            self.status = said("div", kind="grow", role="status", aria_live="polite")
+            with said("div") as self.doings:
+                ui.button(FILE, icon="download", on_click=self.download).props("outline dense padding='2px 12px'")
+                ui.button("Remove all", on_click=self.session.clear).props("flat dense padding='2px 12px'")
+        self.doings.set_visibility(False)
+
     def _bar(self) -> None:
         with said("section", kind="bar", aria_label="What to show") as self.bar:
             self.show = ui.radio({show: show.value for show in Show}, value=Show.all, on_change=self.first_page)
             self.show.props("inline dense").props["aria-label"] = "Show"
             names = {name: f"{name} {meaning(self.told.classes, name)}".strip() for name in self.told.classes}
             self.label = ui.select({None: "all classes", **names}, value=None, label="Class", on_change=self.first_page)
-            self.label.props("dense options-dense outlined").classes("w-56")
+            self.label.props("dense options-dense outlined")
             with said("div", kind="slider"):
                 said("span", "Scan", kind="soft")
                 slider = ui.slider(min=0, max=100, step=5, value=65)
                 slider.props["aria-label"] = "Opacity of the map over the scan, in percent"
                 slider.on("update:model-value", js_handler=SLIDE)
                 said("span", "Map", kind="soft")
-            ui.button(FILE, icon="download", on_click=self.download).props("outline dense padding='2px 12px'")
-            ui.button("Remove all", on_click=self.session.clear).props("flat dense padding='2px 12px'")
         self.bar.set_visibility(False)
 
     async def receive(self, event: UploadEventArguments) -> None:
@@ -149,42 +173,51 @@ class Page:
             told = too_many if rule == "max-files" else too_large
             self.session.refuse(str(name), told(self.session.limits))
 
-    async def look(self) -> None:
+    def look(self) -> None:
         """Bring the page up to date if the session has changed."""
-        if self.known == self.session.version:
-            return
-        self.known = self.session.version
-        await self.refresh()
+        if self.known != self.session.version:
+            self.known = self.session.version
+            self.refresh()
 
     def first_page(self) -> None:
         """Show the first page of what was just chosen."""
         self.pages.value = 1
         self.known = -1
 
-    async def refresh(self) -> None:
-        """Show what the session holds; pictures that are not there yet follow."""
+    def refresh(self) -> None:
+        """Show what the session holds; pictures that are not there yet follow.
+
+        While scans are judged, the first ones stay where they are, so that a person can begin to look.
+        """
         self._tell()
         self._show_trays()
-        chosen = self.session.chosen(self.show.value, self.label.value)
+        session = self.session
+        if session.waiting and self.cards and self.arranged == self._arrangement():
+            for card in self.cards:
+                card.update()
+            return
+        self.arranged = self._arrangement()
+        chosen = session.chosen(self.show.value, self.label.value)
         self.pages.max = max(1, -(-len(chosen) // MOST_CARDS))
         self.pages.set_visibility(len(chosen) > MOST_CARDS)
         number = min(self.pages.value, self.pages.max)
         self._show_cards(chosen[(number - 1) * MOST_CARDS : number * MOST_CARDS])
-        if not self.session.waiting:
-            cards = self.cards
-            await self.session.picture([card.one for card in cards])
-            for card in cards if cards is self.cards else ():
-                card.update()
+        background_tasks.create(session.picture([card.one for card in self.cards]))
+
+    def _arrangement(self) -> tuple[object, ...]:
+        corrected = self.session.counts()[Show.corrected]
+        return self.show.value, self.label.value, self.pages.value, corrected
 
     def _tell(self) -> None:
-        session, counts = self.session, self.session.counts()
-        judging = f"Judging {len(session.waiting)} more files… " if session.waiting else ""
-        told = ", ".join(f"{counts[show]} {show.value}" for show in Show if show != Show.all and counts[show])
-        scans = f"{counts[Show.all]} scans: {told}" if session.scans else ""
-        self.status.set_text(f"{judging}{scans}")
-        self.bar.set_visibility(bool(session.verdicts))
-        self.troubles.clear()
+        session = self.session
+        self.status.set_text(summary(session))
+        for part in (self.doings, self.bar):
+            part.set_visibility(bool(session.verdicts))
         lines = session.unreadable
+        if lines == self.lines:
+            return
+        self.lines = lines
+        self.troubles.clear()
         with self.troubles:
             if lines:
                 said("h2", f"Cannot be read: {len(lines)}")
@@ -203,13 +236,15 @@ class Page:
         self.trays.clear()
         with self.trays:
             for tray in self.session.trays:
-                said("h2", f"Tray {tray.caption}")
-                said(
-                    "div",
-                    "Orange, with a question mark: look at it. Else green: sound; purple: delaminated. Grey: no whole unit.",
-                    kind="soft",
-                )
-                image(tray.jpeg, "jpeg", f"Tray {tray.caption} with the verdict on each unit", "tray")
+                with said("details", open="open"):
+                    said("summary", f"Tray {tray.caption}")
+                    said(
+                        "div",
+                        "Orange, with a question mark: look at it. Else green: sound; purple: delaminated. "
+                        "Grey: no whole unit.",
+                        kind="soft",
+                    )
+                    image(tray.jpeg, "jpeg", f"Tray {tray.caption} with the verdict on each unit", "tray")
 
     def _show_cards(self, scans: Sequence[Inspected]) -> None:
         if [card.one for card in self.cards] == list(scans):

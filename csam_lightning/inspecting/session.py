@@ -1,11 +1,13 @@
 """What one browser has sent, and what the model says of it."""
 
-import asyncio
 import shutil
 import tempfile
 from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
+from itertools import islice, takewhile
 from pathlib import Path
 
 from csam_lightning.errors import InputError
@@ -18,6 +20,10 @@ from csam_lightning.predicting.pictures import Picture, need
 
 MOST_SESSIONS = 16
 """Browsers whose scans are kept; of more, those of the browser that was away longest go."""
+
+
+TOGETHER = 256
+"""Scans that are judged before other sessions have their turn."""
 
 
 class Show(StrEnum):
@@ -35,11 +41,13 @@ class Inspected:
 
     Attributes:
         judged: The verdict.
-        layers: Its pictures, once they were asked for.
+        asked: Whether its pictures were asked for.
+        layers: Its pictures, once they are made.
         correction: What a person says, if one did.
     """
 
     judged: Judged
+    asked: bool = False
     layers: Layers | None = None
     correction: Correction | None = None
 
@@ -69,6 +77,9 @@ class Session:
         waiting: Files not judged yet.
         who: Who corrects.
         version: Counts changes, so that pages know when to look again.
+        received: Files taken.
+        judging: Whether files are being judged.
+        closed: Whether nobody will look any more.
     """
 
     inspector: Inspector
@@ -83,6 +94,7 @@ class Session:
     version: int = 0
     received: int = 0
     judging: bool = False
+    closed: bool = False
 
     def receive(self, name: str, data: bytes, *, tray: bool) -> None:
         """Take a file in, or say why not."""
@@ -107,36 +119,46 @@ class Session:
         self.judging = True
         try:
             while self.waiting:
-                await asyncio.to_thread(self._judge, [*self.waiting])
+                await self.inspector.work(partial(self._judge, self._next()))
         finally:
             self.judging = False
             self.version += 1
 
-    def _judge(self, uploads: list[Upload]) -> None:
-        tray = uploads[0].tray
-        together = [upload for upload in uploads if upload.tray == tray][: 1 if tray else None]
+    def _next(self) -> list[Upload]:
+        """Return what to judge together: a tray, or a few scans so that other sessions have their turn."""
+        first = self.waiting[0]
+        alike = takewhile(lambda upload: upload.tray == first.tray, [*self.waiting])
+        return [*islice(alike, 1 if first.tray else TOGETHER)]
+
+    def _judge(self, together: list[Upload]) -> None:
         try:
             for judged in self.inspector.judge(together, painted=self.trays.append):
                 self.verdicts.append(judged.verdict)
                 if judged.prepared is not None:
                     self.scans.append(Inspected(judged))
                 self.version += 1
+                if self.closed:
+                    break
         except (MemoryError, RuntimeError) as error:  # what PyTorch raises where memory runs out
             told = InputError(f"could not be judged ({error})", where="", mend="send fewer or smaller scans at a time")
             for upload in together:
                 self.refuse(upload.name, told)
         finally:
             for upload in together:
-                self.waiting.remove(upload)
+                if not self.closed:
+                    self.waiting.remove(upload)
 
-    async def picture(self, scans: list[Inspected]) -> None:
-        """Make the pictures of those scans that have none yet."""
-        lacking = [one for one in scans if one.layers is None]
+    async def picture(self, scans: Sequence[Inspected]) -> None:
+        """Make the pictures of those scans that have none yet and were not asked for."""
+        lacking = [one for one in scans if not one.asked]
         if not lacking:
             return
-        made = await asyncio.to_thread(self.inspector.layers, [one.judged for one in lacking])
+        for one in lacking:
+            one.asked = True
+        made = await self.inspector.work(lambda: self.inspector.layers([one.judged for one in lacking]))
         for one, layers in zip(lacking, made, strict=True):
             one.layers = layers
+        self.version += 1
 
     def corrected(self, one: Inspected, correction: Correction) -> None:
         """Note what a person says of a scan."""
@@ -155,7 +177,9 @@ class Session:
         self.version += 1
 
     def close(self) -> None:
-        """Remove its files."""
+        """End its work and remove its files."""
+        self.closed = True
+        self.waiting.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
@@ -211,6 +235,11 @@ class Sessions:
         if len(self._by_browser) > MOST_SESSIONS:
             self._by_browser.pop(next(iter(self._by_browser))).close()
         return session
+
+    def close(self) -> None:
+        """Close all."""
+        for session in self._by_browser.values():
+            session.close()
 
     def _new(self) -> Session:
         folder = Path(tempfile.mkdtemp(dir=self.scratch))

@@ -8,11 +8,12 @@ body { font: 16px/1.45 system-ui, sans-serif; color: var(--ink); background: #ff
 .bar { position: sticky; top: 0; z-index: 5; background: #fff; border-bottom: 1px solid var(--line);
   display: flex; flex-wrap: wrap; align-items: center; gap: .25rem 1.5rem; padding: .4rem 0; }
 .frame h1 { font-size: 1.5rem; line-height: 1.2; font-weight: 600; margin: 1rem 0 .1rem; }
-.frame h2 { font-size: 1.1rem; line-height: 1.3; font-weight: 600; margin: 1rem 0 .3rem; }
+.frame h2, .form h2 { font-size: 1.1rem; line-height: 1.3; font-weight: 600; margin: 1rem 0 .3rem; }
 .soft { color: var(--soft); font-size: .9rem; }
-.about li { margin-left: 1.2rem; list-style: disc; }
+.frame ul { margin: 0; padding-left: 1.2rem; }
 .about .q-expansion-item__content { padding: 0 1rem .5rem; }
-.warning { border-left: 4px solid #d55e00; background: #fdf3ec; padding: .3rem .8rem; margin: .4rem 0; font-size: .9rem; }
+.warning { border-left: 4px solid #d55e00; background: #fdf3ec; padding: .3rem .8rem; margin: .4rem 0;
+  font-size: .9rem; }
 .send { display: flex; flex-wrap: wrap; align-items: center; gap: .5rem 1.5rem; margin: .75rem 0; padding: .75rem 1rem;
   border: 2px dashed #8b95a1; border-radius: 8px; background: #f7f9fb; position: relative; }
 .send.over { border-color: var(--blue); background: #e8f1f8; }
@@ -21,13 +22,13 @@ body { font: 16px/1.45 system-ui, sans-serif; color: var(--ink); background: #ff
 .grow { flex: 1 1 12rem; }
 .slider { display: flex; align-items: center; gap: .8rem; width: 17rem; }
 .slider .q-slider { flex: 1; }
-.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(21rem, 100%), 1fr)); gap: 1rem;
+.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(18rem, 100%), 1fr)); gap: 1rem;
   margin: 1rem 0; }
 .card { border: 1px solid var(--line); border-radius: 8px; padding: .8rem; display: flex; flex-direction: column;
   gap: .4rem; }
 .card.review { border-left: 6px solid #d55e00; }
 .pictures { display: flex; gap: .5rem; }
-.pictures figure { flex: 1 1 0; min-width: 0; max-width: 15rem; margin: 0; }
+.pictures figure { flex: 1 1 0; min-width: 0; max-width: 22rem; margin: 0; }
 .stack { position: relative; background: #eceff2; line-height: 0; }
 .stack img { width: 100%; image-rendering: pixelated; }
 .stack img.heat { position: absolute; inset: 0; height: 100%; opacity: var(--map); image-rendering: auto; }
@@ -45,9 +46,12 @@ figcaption { font-size: .8rem; color: var(--soft); line-height: 1.3; margin-top:
 .bars i { height: .7rem; background: #9aa5b1; border-radius: 1px; min-width: 1px; }
 .bars i.strong { background: var(--blue); }
 .card .foot { display: flex; align-items: center; gap: .8rem; margin-top: auto; }
-.troubles li { margin-left: 1.2rem; list-style: disc; }
+.summary { display: flex; flex-wrap: wrap; align-items: center; gap: .3rem 1rem; }
 .troubles code { font-family: ui-monospace, monospace; font-size: .85rem; }
+summary { cursor: pointer; font-weight: 600; }
 .tray { max-width: 100%; display: block; margin: .5rem 0; }
+.form .q-field { width: 100%; }
+.bar .q-field { width: 13rem; }
 .form { width: 26rem; max-width: 100%; display: flex; flex-direction: column; gap: .6rem; }
 :focus-visible, .q-focusable:focus-visible { outline: 3px solid var(--blue) !important; outline-offset: 2px; }
 .q-btn { text-transform: none; }
@@ -57,11 +61,12 @@ figcaption { font-size: .8rem; color: var(--soft); line-height: 1.3; margin-top:
 DROP = """
 <script>
 // Files dropped anywhere on the page are sent, and never opened by the browser in its place.
-addEventListener('dragover', (event) => { event.preventDefault(); document.querySelector('.send')?.classList.add('over'); });
-addEventListener('dragleave', (event) => { if (!event.relatedTarget) document.querySelector('.send')?.classList.remove('over'); });
+const over = (is) => document.querySelector('.send')?.classList.toggle('over', is);
+addEventListener('dragover', (event) => { event.preventDefault(); over(true); });
+addEventListener('dragleave', (event) => { if (!event.relatedTarget) over(false); });
 addEventListener('drop', (event) => {
   event.preventDefault();
-  document.querySelector('.send')?.classList.remove('over');
+  over(false);
   const chooser = document.querySelector('.send input[type=file]');
   if (!chooser || !event.dataTransfer.files.length) return;
   chooser.files = event.dataTransfer.files;
