@@ -1,7 +1,7 @@
 """What stands between the page and whoever reaches its port."""
 
-import http
 from collections.abc import Sequence
+from http import HTTPStatus
 
 from fastapi import FastAPI
 from starlette.datastructures import Headers, MutableHeaders
@@ -36,7 +36,7 @@ def guard(app: FastAPI, *, names: Sequence[str], most_bytes: int) -> None:
 
 
 class BoundedRequests:
-    """Refuses requests whose body is too large, before it is read where they say so, and while it comes where not."""
+    """Refuses requests whose body is too large, or that do not say how large it is, before any of it is read."""
 
     def __init__(self, app: ASGIApp, most_bytes: int) -> None:
         """Stand before ``app``."""
@@ -44,24 +44,16 @@ class BoundedRequests:
         self.most_bytes = most_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer 413."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        told = Headers(scope=scope).get("content-length", "0")
-        if not told.isdecimal() or int(told) > self.most_bytes:
-            status = http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-            await PlainTextResponse("too large", status)(scope, receive, send)
-            return
-        read = 0
+        """Pass a request on, or answer 411 or 413."""
+        refusal = self._refusal(Headers(scope=scope)) if scope["type"] == "http" else None
+        answer = self.app if refusal is None else PlainTextResponse(refusal.phrase, refusal)
+        await answer(scope, receive, send)
 
-        async def counted() -> Message:
-            nonlocal read
-            message = await receive()
-            read += len(message.get("body", b""))
-            return {"type": "http.disconnect"} if read > self.most_bytes else message
-
-        await self.app(scope, counted, send)
+    def _refusal(self, headers: Headers) -> HTTPStatus | None:
+        if "transfer-encoding" in headers:
+            return HTTPStatus.LENGTH_REQUIRED
+        told = headers.get("content-length", "0")
+        return None if told.isdecimal() and int(told) <= self.most_bytes else HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 class StrictHeaders:

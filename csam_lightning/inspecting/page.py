@@ -23,7 +23,8 @@ EVERY_SECONDS = 0.3
 MOST_CARDS = 24  # at a time
 BLUE = "#005a9c"  # dark enough to be read on white, and told from the orange by colour-blind readers
 MOST_LINES = 20  # of files that cannot be read
-SLIDE = "(value) => document.documentElement.style.setProperty('--map', value / 100)"
+SLIDER = "Opacity of the map over the scan, in percent"
+SLIDE = "(event) => document.documentElement.style.setProperty('--map', event.target.value / 100)"
 PICK = "() => document.querySelector('.send input[type=file]').click()"
 REJECTED = "(refused) => emit(refused.map((one) => [one.failedPropName, one.file.name]))"
 
@@ -139,7 +140,8 @@ class Page:
         with said("div", kind="summary"):
             self.status = said("div", kind="grow", role="status", aria_live="polite")
             with said("div") as self.doings:
-                ui.button(FILE, icon="download", on_click=self.download).props("outline dense padding='2px 12px'")
+                table = ui.button(FILE, icon="download", on_click=self.download)
+                table.props("outline dense padding='2px 12px'").props["aria-label"] = f"Download {FILE}"
                 ui.button("Remove all", on_click=self.session.clear).props("flat dense padding='2px 12px'")
         self.doings.set_visibility(False)
 
@@ -152,9 +154,9 @@ class Page:
             self.label.props("dense options-dense outlined")
             with said("div", kind="slider"):
                 said("span", "Scan", kind="soft")
-                slider = ui.slider(min=0, max=100, step=5, value=65)
-                slider.props["aria-label"] = "Opacity of the map over the scan, in percent"
-                slider.on("update:model-value", js_handler=SLIDE)
+                slider = said("input", type="range", min="0", max="100", step="5", aria_label=SLIDER)
+                slider.props["^value"] = "65"  # where it begins; a value, and every update would put it back there
+                slider.on("input", js_handler=SLIDE)
                 said("span", "Map", kind="soft")
         self.bar.set_visibility(False)
 

@@ -17,11 +17,11 @@ body { font: 16px/1.45 system-ui, sans-serif; color: var(--ink); background: #ff
 .send { display: flex; flex-wrap: wrap; align-items: center; gap: .5rem 1.5rem; margin: .75rem 0; padding: .75rem 1rem;
   border: 2px dashed #8b95a1; border-radius: 8px; background: #f7f9fb; position: relative; }
 .send.over { border-color: var(--blue); background: #e8f1f8; }
-.send .q-uploader { position: absolute; width: 1px; height: 1px; min-width: 0; opacity: 0; pointer-events: none;
-  overflow: hidden; }
+.send .q-uploader { position: absolute; width: 1px; height: 1px; min-width: 0; visibility: hidden; overflow: hidden; }
 .grow { flex: 1 1 12rem; }
 .slider { display: flex; align-items: center; gap: .8rem; width: 17rem; }
-.slider .q-slider { flex: 1; }
+.slider input { flex: 1; min-width: 0; accent-color: var(--blue); }
+summary { display: list-item; margin: .6rem 0 .2rem; }
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(18rem, 100%), 1fr)); gap: 1rem;
   margin: 1rem 0; }
 .card { border: 1px solid var(--line); border-radius: 8px; padding: .8rem; display: flex; flex-direction: column;
