@@ -20,7 +20,6 @@ PRELOADED = (
     "csam_lightning.check",
     "csam_lightning.predict_scans",
     "csam_lightning.report",
-    "csam_lightning.serve_app",
     "csam_lightning.train",
     "csam_lightning.training.fold",
     "csam_lightning.tracking.runs",

@@ -51,6 +51,7 @@ figcaption { font-size: .8rem; color: var(--soft); line-height: 1.3; margin-top:
 summary { cursor: pointer; font-weight: 600; }
 .tray { max-width: 100%; display: block; margin: .5rem 0; }
 .form .q-field { width: 100%; }
+.bar .q-option-group > div { margin-right: .7rem; }
 .bar .q-field { width: 13rem; }
 .form { width: 26rem; max-width: 100%; display: flex; flex-direction: column; gap: .6rem; }
 :focus-visible, .q-focusable:focus-visible { outline: 3px solid var(--blue) !important; outline-offset: 2px; }

@@ -7,10 +7,12 @@ import sys
 import time
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 PORT = 8099
 SCANS = 12
+COLOURS = 256
 SANDBOX = [] if os.geteuid() else ["--no-sandbox"]  # root has none
 START_SECONDS = 3
 FILE = Path(__file__).with_name("page.png")
@@ -38,7 +40,7 @@ def take(files: list[Path]) -> None:
     """Send scans, wait for the maps, and take the picture."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=SANDBOX)
-        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        page = browser.new_page(viewport={"width": 1280, "height": 850})
         page.goto(f"http://127.0.0.1:{PORT}")
         page.get_by_role("button", name="Choose scans").wait_for()
         page.set_input_files("input[type=file]", files)
@@ -46,6 +48,7 @@ def take(files: list[Path]) -> None:
         page.wait_for_timeout(1000)
         page.screenshot(path=FILE)
         browser.close()
+    Image.open(FILE).convert("RGB").quantize(COLOURS).save(FILE, optimize=True)
 
 
 if __name__ == "__main__":
