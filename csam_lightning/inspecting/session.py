@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections import Counter, deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -131,21 +132,24 @@ class Session:
         return [*islice(alike, 1 if first.tray else TOGETHER)]
 
     def _judge(self, together: list[Upload]) -> None:
+        left = deque(together)
         try:
             for judged in self.inspector.judge(together, painted=self.trays.append):
                 self.verdicts.append(judged.verdict)
                 if judged.prepared is not None:
                     self.scans.append(Inspected(judged))
                 self.version += 1
+                if not together[0].tray:
+                    left.popleft()
                 if self.closed:
                     break
         except (MemoryError, RuntimeError) as error:  # what PyTorch raises where memory runs out
             told = InputError(f"could not be judged ({error})", where="", mend="send fewer or smaller scans at a time")
-            for upload in together:
+            for upload in left:
                 self.refuse(upload.name, told)
         finally:
             for upload in together:
-                if not self.closed:
+                with suppress(ValueError):  # closed meanwhile
                     self.waiting.remove(upload)
 
     async def picture(self, scans: Sequence[Inspected]) -> None:
@@ -237,7 +241,8 @@ class Sessions:
         return session
 
     def close(self) -> None:
-        """Close all."""
+        """Close all, and end the model's work."""
+        self.inspector.worker.shutdown(wait=False, cancel_futures=True)
         for session in self._by_browser.values():
             session.close()
 

@@ -40,7 +40,7 @@ def take(files: list[Path]) -> None:
     """Send scans, wait for the maps, and take the picture."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=SANDBOX)
-        page = browser.new_page(viewport={"width": 1280, "height": 850})
+        page = browser.new_page(viewport={"width": 1280, "height": 880})
         page.goto(f"http://127.0.0.1:{PORT}")
         page.get_by_role("button", name="Choose scans").wait_for()
         page.set_input_files("input[type=file]", files)
@@ -48,7 +48,7 @@ def take(files: list[Path]) -> None:
         page.wait_for_timeout(1000)
         page.screenshot(path=FILE)
         browser.close()
-    Image.open(FILE).convert("RGB").quantize(COLOURS).save(FILE, optimize=True)
+    Image.open(FILE).convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE).save(FILE, optimize=True)
 
 
 if __name__ == "__main__":

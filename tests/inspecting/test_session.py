@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from torch import Tensor
 
 from csam_lightning.inspecting.corrections import Said, correct
 from csam_lightning.inspecting.inspector import Inspector
 from csam_lightning.inspecting.session import MOST_SESSIONS, Session, Sessions, Show
 from csam_lightning.inspecting.uploads import Limits
-from csam_lightning.model.ensemble import Ensemble
+from csam_lightning.model.ensemble import Ensemble, Judgement
 from csam_lightning.predicting.judging import judge_scans
 from csam_lightning.predicting.review import ReviewRule
 from csam_lightning.predicting.scans import Scan
@@ -90,3 +91,22 @@ def test_browsers_keep_their_own_scans_and_the_one_away_longest_goes(session: Se
     assert sessions.of("first") is first
     sessions.close()
     assert not first.folder.exists()
+
+
+def test_a_file_that_memory_does_not_hold_is_told_and_the_next_is_judged(
+    session: Session, familiar: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [file] = sorted((familiar / "images").iterdir())[:1]
+    with monkeypatch.context() as patched:
+        patched.setattr(session.inspector.ensemble, "judge", failing)
+        session.receive("large.png", file.read_bytes(), tray=False)
+        asyncio.run(session.judge_waiting())
+    told = "could not be judged (out of memory); send fewer or smaller scans at a time"
+    assert session.unreadable == [("large.png", told)]
+    session.receive("next.png", file.read_bytes(), tray=False)
+    asyncio.run(session.judge_waiting())
+    assert [one.verdict.path for one in session.scans] == ["next.png"]
+
+
+def failing(_: Tensor) -> Judgement:
+    raise RuntimeError("out of memory")
