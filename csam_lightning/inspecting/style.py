@@ -45,6 +45,7 @@ figcaption { font-size: .8rem; color: var(--soft); line-height: 1.3; margin-top:
   align-items: center; font-variant-numeric: tabular-nums; }
 .bars i { height: .7rem; background: #9aa5b1; border-radius: 1px; min-width: 1px; }
 .bars i.strong { background: var(--blue); }
+.foot .q-btn { flex: none; }
 .card .foot { display: flex; align-items: center; gap: .8rem; margin-top: auto; }
 .summary { display: flex; flex-wrap: wrap; align-items: center; gap: .3rem 1rem; }
 .troubles code { font-family: ui-monospace, monospace; font-size: .85rem; }

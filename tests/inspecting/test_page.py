@@ -306,8 +306,8 @@ def reach(page: Page, name: str | re.Pattern[str], *, backwards: bool = False) -
     pytest.fail(f"Tab does not lead to {name}, but to {passed}")
 
 
-def test_no_browser_sees_another_ones_scans(page: Page, familiar: Path, address: str) -> None:
-    send(page, *scans(familiar, 2))
+def test_no_browser_sees_what_another_one_drops(page: Page, familiar: Path, address: str) -> None:
+    drop(page, *scans(familiar, 2))
     expect(page.locator("article")).to_have_count(2)
     page.reload()
     expect(page.locator("article")).to_have_count(2)
@@ -319,6 +319,21 @@ def test_no_browser_sees_another_ones_scans(page: Page, familiar: Path, address:
     expect(other.locator("article")).to_have_count(0)
     page.get_by_role("button", name="Remove all").click()
     expect(page.locator("article")).to_have_count(0)
+
+
+def drop(page: Page, *files: Path) -> None:
+    carried = page.evaluate_handle(
+        """(files) => {
+            const carried = new DataTransfer();
+            for (const [name, bytes] of files) carried.items.add(new File([new Uint8Array(bytes)], name));
+            return carried;
+        }""",
+        [[file.name, [*file.read_bytes()]] for file in files],
+    )
+    page.dispatch_event("h1", "dragover", {"dataTransfer": carried})
+    expect(page.locator(".send")).to_have_class(re.compile("over"))
+    page.dispatch_event("h1", "drop", {"dataTransfer": carried})
+    expect(page.locator(".send")).not_to_have_class(re.compile("over"))
 
 
 @pytest.mark.parametrize("width", [1280, 360])
