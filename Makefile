@@ -6,7 +6,7 @@ STAMP := .venv/complete
 RAY := .venv-ray/complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ray demo train sweep test services lint typecheck bench ui server clean
+.PHONY: help setup ray demo train sweep test services lint typecheck bench ui app server clean
 
 help: ## Print this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -64,6 +64,10 @@ bench: $(STAMP) ## Measure speed and memory of training and start-up on this mac
 ui: $(STAMP) ## Open the MLflow UI on http://127.0.0.1:5000
 	@case "$${MLFLOW_TRACKING_URI:-}" in http*) echo "The runs are on the server $$MLFLOW_TRACKING_URI: open that";; \
 	*) $(BIN)/mlflow ui --host 127.0.0.1 --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}";; esac
+
+app: $(STAMP) ## Look at scans and correct verdicts in a browser, on http://127.0.0.1:8080 (MODEL=RUN_ID ARGS="port=8090 ...")
+	@test -n "$(MODEL)" || { echo "error: name a model: make app MODEL=RUN_ID, NAME@ALIAS or FILE" >&2; exit 2; }
+	@$(BIN)/python -m csam_lightning.app model="$(MODEL)" $(ARGS)
 
 server: $(STAMP) ## Tracking server on PostgreSQL, for several machines (STORE=postgresql://USER@HOST/NAME ARGS="host=0.0.0.0")
 	@$(BIN)/python -m csam_lightning.server $(if $(STORE),'store="$(STORE)"') $(ARGS)

@@ -7,7 +7,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import torch
 from omegaconf import DictConfig
 from pydantic import Field
 
@@ -17,9 +16,10 @@ from csam_lightning.display import wide_console
 from csam_lightning.errors import InputError, RunFailedError
 from csam_lightning.files import folder_written_atomically
 from csam_lightning.model.ensemble import Ensemble
+from csam_lightning.predicting.device import Accelerator, device_for
 from csam_lightning.predicting.judging import Judged, judge_scans
 from csam_lightning.predicting.output import PAGE, Output, Wanted, print_tally
-from csam_lightning.predicting.review import ReviewRule, limits
+from csam_lightning.predicting.review import ReviewRule, facts_of, limits
 from csam_lightning.predicting.sources import scans_of
 from csam_lightning.predicting.table import FILE
 from csam_lightning.predicting.trays import judge_trays, readable_palette
@@ -29,14 +29,6 @@ from csam_lightning.trays.dataset import scan_files
 from csam_lightning.trays.palette import palette_names, parse_palette
 
 Name = Annotated[str, Field(coerce_numbers_to_str=True)]
-
-
-class Accelerator(StrEnum):
-    """What is to work."""
-
-    auto = "auto"
-    cpu = "cpu"
-    gpu = "gpu"
 
 
 class Overlays(StrEnum):
@@ -87,7 +79,7 @@ def predict_scans(config: DictConfig) -> None:
             raise InputError(f"{value} makes no sense here", where=name, mend=f"give a whole number from {least}")
     source, folder = Path(settings.input).expanduser(), Path(settings.output).expanduser()
     _check_output(source, folder)
-    device = _device(settings.accelerator)
+    device = device_for(settings.accelerator)
     ensemble = load_model(settings.model, uri=settings.tracking.uri).to(device)
     warnings = limits(ensemble, rule)
     for warning in warnings:
@@ -101,7 +93,7 @@ def predict_scans(config: DictConfig) -> None:
     with folder_written_atomically(folder) as unfinished:
         output = Output(unfinished, ensemble, wanted)
         tally = output.write(_judged(settings, source, ensemble, rule, output))
-        output.write_page(f"Verdicts on {source.resolve().name}", [*_facts(settings, ensemble, rule)], warnings)
+        output.write_page(f"Verdicts on {source.resolve().name}", [*facts_of(settings.model, ensemble, rule)], warnings)
     print_tally(wide_console(), ensemble.facts.classes, tally)
     sys.stdout.write(f"verdicts {folder / FILE}\npage     {folder / PAGE}\n")
     if tally.unreadable:
@@ -114,15 +106,6 @@ def _check_output(source: Path, folder: Path) -> None:
     if source.is_dir() and folder.resolve().is_relative_to(source.resolve()):
         mend = "name a folder elsewhere: its pictures would be judged next time"
         raise InputError("lies inside the input folder", where=f"output {folder}", mend=mend)
-
-
-def _device(accelerator: Accelerator) -> torch.device:
-    there = torch.cuda.is_available()
-    if accelerator == Accelerator.gpu and not there:
-        raise InputError(
-            "this machine has no GPU that PyTorch can use", where="accelerator=gpu", mend="give auto or cpu"
-        )
-    return torch.device("cuda" if there and accelerator != Accelerator.cpu else "cpu")
 
 
 def _judged(
@@ -148,19 +131,3 @@ def _judged(
         painted=output.add_tray,
         batch_size=settings.batch_size,
     )
-
-
-def _facts(settings: PredictConfig, ensemble: Ensemble, rule: ReviewRule) -> Iterator[str]:
-    facts = ensemble.facts
-    networks = len(facts.folds)
-    several = f"the mean of {networks} networks" if networks > 1 else "one network"
-    yield (
-        f"Model {settings.model}: {several} ({facts.arch}), {facts.image_size} px, cell {facts.cell_id}, "
-        f"trained on data {facts.data_fingerprint[:12]}."
-    )
-    kind = ", and it is of the kind that the model learned from" if rule.kind else ""
-    yield (
-        f"A scan is left to the model where exactly one class cannot be ruled out (coverage {rule.coverage:g}), that "
-        f"is the predicted one, the scan does not look strange (p above {rule.strange:g}){kind}."
-    )
-    yield "A map shows where a scan speaks for one class rather than another: the brighter the colour, the more."

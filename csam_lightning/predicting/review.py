@@ -72,6 +72,29 @@ def limits(ensemble: "Ensemble", rule: ReviewRule) -> list[str]:
     return lines
 
 
+def facts_of(model: str, ensemble: "Ensemble", rule: ReviewRule) -> Iterator[str]:
+    """Yield what is to be known of a model and of the rule, a sentence or two at a time.
+
+    Args:
+        model: What the user calls it.
+        ensemble: The model.
+        rule: When a person is to look.
+    """
+    facts = ensemble.facts
+    networks = len(facts.folds)
+    several = f"the mean of {networks} networks" if networks > 1 else "one network"
+    yield (
+        f"Model {model}: {several} ({facts.arch}), {facts.image_size} px, cell {facts.cell_id}, "
+        f"trained on data {facts.data_fingerprint[:12]}."
+    )
+    kind = ", and it is of the kind that the model learned from" if rule.kind else ""
+    yield (
+        f"A scan is left to the model where exactly one class cannot be ruled out (coverage {rule.coverage:g}), that "
+        f"is the predicted one, the scan does not look strange (p above {rule.strange:g}){kind}."
+    )
+    yield "A map shows where a scan speaks for one class rather than another: the brighter the colour, the more."
+
+
 @dataclass(frozen=True)
 class Compared:
     """Scans compared with those that the networks did not learn from.

@@ -1,0 +1,16 @@
+"""``python -m csam_lightning.app``: look at scans, their verdicts and why, in a browser."""
+
+from omegaconf import DictConfig
+
+from csam_lightning.cli import run
+
+
+def serve(config: DictConfig) -> None:
+    """Serve the inspection page until Ctrl-C."""
+    from csam_lightning.serve_app import serve_app  # takes seconds, which --help does without
+
+    serve_app(config)
+
+
+if __name__ == "__main__":
+    run(serve, "app")

@@ -1,0 +1,1 @@
+"""The inspection page: scans dropped into a browser, judged, looked at and corrected."""

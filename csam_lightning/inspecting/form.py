@@ -1,0 +1,77 @@
+"""The form in which a person says what a scan is."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from nicegui import ui
+
+from csam_lightning.errors import InputError
+from csam_lightning.inspecting.cards import said
+from csam_lightning.inspecting.corrections import Said, correct
+from csam_lightning.inspecting.session import Inspected, Session
+from csam_lightning.predicting.page import meaning
+
+
+class LabelForm:
+    """A dialog for one scan at a time.
+
+    Args:
+        session: The browser's.
+        classes: The model's.
+        cell_id: The model's cell.
+        folder: Where corrections are kept.
+    """
+
+    def __init__(self, session: Session, classes: Sequence[str], cell_id: str, folder: Path) -> None:
+        """Add it to the page, closed."""
+        self.session = session
+        self.cell_id = cell_id
+        self.folder = folder
+        self.one: Inspected | None = None
+        names = {name: f"{name} {meaning(classes, name)}".strip() for name in classes}
+        with ui.dialog() as self.dialog, ui.card().classes("form").props("role=document"):
+            said("h2", "Label a scan")
+            self.path = said("div", kind="path")
+            self.label = ui.select(names, label="Label").props("outlined dense")
+            self.package = ui.input("Package").props("outlined dense")
+            said(
+                "div",
+                "The physical part. Training keeps all scans of a part on one side of every split, so write it alike "
+                "each time.",
+                kind="soft",
+            )
+            self.who = ui.input("Your name").props("outlined dense maxlength=80")
+            self.wrong = said("div", kind="reason", role="alert")
+            with ui.row():
+                ui.button("Save", on_click=self.save)
+                ui.button("Cancel", on_click=self.dialog.close).props("flat")
+        for field in (self.package, self.who):
+            field.on("keydown.enter", self.save)
+
+    def ask(self, one: Inspected) -> None:
+        """Open the form for a scan."""
+        former = one.correction
+        self.one = one
+        self.path.set_text(one.verdict.path)
+        self.label.value = one.label
+        self.package.value = former.package_id if former else one.verdict.package_id
+        self.who.value = self.session.who
+        self.wrong.set_text("")
+        self.dialog.open()
+
+    async def save(self) -> None:
+        """Keep what was said, or say why not."""
+        one = self.one
+        if one is None:
+            return
+        said_ = Said(str(self.label.value), str(self.package.value), str(self.who.value))
+        try:
+            made = await asyncio.to_thread(
+                correct, self.folder, one.judged.scan, said_, predicted=one.verdict.predicted, model=self.cell_id
+            )
+        except InputError as error:
+            self.wrong.set_text(f"{error}")
+            return
+        self.session.corrected(one, made)
+        self.dialog.close()
