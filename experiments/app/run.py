@@ -22,7 +22,7 @@ def main(model: str, folder: str) -> None:
     """Start the page, and take the picture of it with some scans of a folder."""
     files = sorted(Path(folder).glob("*.png"))
     chosen = files[:: max(1, len(files) // SCANS)][:SCANS]
-    settings = [f"model={model}", f"port={PORT}", "coverage=0.8", 'package_pattern="^(.*)-"']
+    settings = [f"model={model}", f"port={PORT}", "coverage=0.9", 'package_pattern="^(.*)-"']
     with subprocess.Popen(  # noqa: S603 - this project's own command
         [sys.executable, "-m", "csam_lightning.app", *settings], stdout=subprocess.PIPE, text=True
     ) as server:
