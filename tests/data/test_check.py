@@ -197,7 +197,7 @@ def test_packages_of_several_labels_that_can_be_split(folder: "DataFolder", tmp_
     assert done.returncode == 0, done.stdout
 
 
-def test_it_starts_quickly_and_without_heavy_libraries(folder: "DataFolder", tmp_path: Path) -> None:
+def test_it_starts_without_heavy_libraries(folder: "DataFolder", tmp_path: Path) -> None:
     whole(folder)
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "csam_lightning.check", f"data.root={folder.root}"],
@@ -210,11 +210,6 @@ def test_it_starts_quickly_and_without_heavy_libraries(folder: "DataFolder", tmp
     imported = set(re.findall(r"\| +(\w+)$", done.stderr, flags=re.MULTILINE))
     assert "pandera" in imported
     assert not imported & {"torch", "lightning", "mlflow", "sklearn", "scipy", "albumentations", "cv2", "matplotlib"}
-    before = os.times()
-    assert check(f"data.root={folder.root}", cwd=tmp_path).returncode == 0
-    after = os.times()
-    # processor time, which other work on the machine does not lengthen; the wall time of an idle one is no longer
-    assert after.children_user + after.children_system - before.children_user - before.children_system < 3
 
 
 # What looking into the images finds
