@@ -14,13 +14,15 @@ help: ## Print this list
 setup: $(STAMP) ## Build the environment in .venv (about 4 minutes, 7 GB)
 
 # The stamp is written last, and an environment without it is one that was interrupted: it is built anew.
-# Bytecode is left to the first import of each module: most of what is installed is never imported.
+# Bytecode is made by all cores, which pip does not use, and not left to the first import, which may not be allowed to keep it
+# (PYTHONDONTWRITEBYTECODE). Some packages hold templates in .py files, which do not compile: no error.
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info < (3, 14); ok or sys.exit(f"error: Python {sys.version.split()[0]}: 3.11, 3.12 or 3.13 is needed; make PYTHON=python3.11 chooses one")'
 	@test -e $(STAMP) || { rm -rf .venv; $(PYTHON) -m venv .venv; }
 	@rm -f $(STAMP)
 	@echo "Installing into .venv: about 4 minutes, 7 GB"
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/python -m compileall -qq -j 0 -x '/tests?/' "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
 	@touch $(STAMP)
 
 ray: $(RAY) ## Build .venv-ray for sweeps on Ray: Ray, and the libraries of .venv (330 MB)
