@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from csam_lightning.display import wide_console
 from csam_lightning.files import written_atomically
@@ -134,7 +134,7 @@ def print_summary(summary: Summary) -> None:
 
 
 def _ranking(cells: Iterable[Ranked]) -> Table:
-    table = Table("cell")
+    table = Table(Column("cell", overflow="fold"))
     for title in COLUMNS.values():
         table.add_column(title, justify="right", no_wrap=True)
     for cell in cells:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from csam_lightning.sweeps.folder import JobOutcome, SweepFolder
-from csam_lightning.sweeps.summary import LOST, grouped, print_summary, sum_up_sweep
+from csam_lightning.sweeps.summary import COLUMNS, LOST, Ranked, Summary, grouped, print_summary, sum_up_sweep
 from tests.sweeps.test_sweep_plan import planned
 
 
@@ -36,6 +36,14 @@ def test_cells_of_one_name_are_told_apart_by_their_overrides(scans_folder: Path,
         "24 px100 b8 · trainer.learning_rate=0.01",
         "24 px100 b16 other",
     ]
+
+
+def test_ranking_shortens_no_name(capsys: pytest.CaptureFixture[str]) -> None:
+    scores = dict.fromkeys(COLUMNS, 0.5)
+    names = [f"840 px64 b16 · trainer.precision={precision}" for precision in ("32-true", "bf16-mixed")]
+    print_summary(Summary([Ranked(name, {"mean": scores, "std": scores}) for name in names], [], 0))
+    first_column = [line.split("│")[1].strip() for line in capsys.readouterr().out.splitlines() if "│" in line]
+    assert "".join(first_column).replace(" ", "") == "".join(names).replace(" ", "")
 
 
 def test_many_failures_of_one_reason_are_one_line_with_what_they_share() -> None:
