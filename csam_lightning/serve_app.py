@@ -78,8 +78,8 @@ def serve_app(config: DictConfig) -> None:
     check_folder(corrections)
     inspector = _inspector(settings)
     with _scratch() as scratch:
-        sessions = Sessions(inspector, Limits(settings.upload_mb, settings.upload_files), scratch)
-        app = _application(settings, sessions, corrections)
+        sessions = Sessions(inspector, Limits(settings.upload_mb, settings.upload_files), scratch, corrections)
+        app = _application(settings, sessions)
         _say(f"page         http://{_address(settings.host)}:{settings.port}")
         _say(f"corrections  {corrections}")
         if settings.host not in LOOPBACK:
@@ -133,14 +133,14 @@ def _inspector(settings: AppConfig) -> Inspector:
     )
 
 
-def _application(settings: AppConfig, sessions: Sessions, corrections: Path) -> FastAPI:
+def _application(settings: AppConfig, sessions: Sessions) -> FastAPI:
     from nicegui import ui
 
     from csam_lightning.inspecting.page import Told, add_page
 
     ensemble, rule = sessions.inspector.ensemble, sessions.inspector.rule
     facts = [*facts_of(settings.model, ensemble, rule)]
-    add_page(sessions, Told(ensemble.facts.classes, ensemble.facts.cell_id, facts, limits(ensemble, rule)), corrections)
+    add_page(sessions, Told(ensemble.facts.classes, ensemble.facts.cell_id, facts, limits(ensemble, rule)))
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     guard(app, names=known_names(settings.host, settings.names), most_bytes=sessions.limits.bytes)
     ui.run_with(

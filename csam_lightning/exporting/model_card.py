@@ -78,7 +78,8 @@ def _intended_use(ensemble: "Ensemble", recorded: Recorded) -> Iterator[str]:
     yield "look first at those that need it. It is for packages,"
     yield f"metallizations{f' ({seen})' if seen else ''}, scanner and settings like those of its data."
     yield ""
-    yield "It is not for releasing parts without a person, nor for anything else: large distances tell that."
+    yield "It is not for releasing parts without a person, nor for scans of anything else: that a scan is unlike those"
+    yield "it learned from shows in `distances`, which are large then."
     if recorded.simulated:
         yield ""
         yield "**Trained on simulated scans: it shows how this program works, and is not for real parts.**"
@@ -194,12 +195,17 @@ def _calibration(ensemble: "Ensemble", recorded: Recorded) -> Iterator[str]:
     yield from _table(["expected calibration error", "scans", "before", "after"], rows)
     if (table["split"] == "test").any():
         sets = class_sets(known, at_temperature(logs, temperature), temperature=temperature, coverage=COVERAGE)
-        covered = sets[np.arange(len(codes)), codes].mean()
         yield ""
-        yield (
-            f"Sets of classes that cannot be ruled out, at {COVERAGE:.0%} class by class: they hold the right class of "
-            f"{covered:.3f} of the test scans, with {sets.sum(axis=1).mean():.2f} classes each."
-        )
+        yield f"Sets of classes that cannot be ruled out, at {COVERAGE:.0%} class by class, on the test split:"
+        yield ""
+        covered, sizes = sets[np.arange(len(codes)), codes], sets.sum(axis=1)
+        groups = [("all", np.ones_like(covered)), *((name, codes == code) for code, name in enumerate(facts.classes))]
+        told = [
+            [name, group.sum(), f"{covered[group].mean():.3f}", f"{sizes[group].mean():.2f}"]
+            for name, group in groups
+            if group.any()
+        ]
+        yield from _table(["actual class", "scans", "hold it", "classes in a set"], told)
 
 
 def _errors(logs: "NDArray[np.float64]", codes: "NDArray[np.int64]", temperature: float) -> Iterator[str]:

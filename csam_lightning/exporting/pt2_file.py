@@ -5,6 +5,7 @@ file that somebody else has made it would unpickle what is in it, load libraries
 that are not known to come from here, :func:`read_pt2` reads tensors and metadata by itself and builds the model anew.
 """
 
+import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,8 +45,10 @@ def write_pt2(ensemble: "Ensemble", path: Path) -> None:
     with torch.no_grad():
         program = torch.export.export(DeployedModel(ensemble), (example(),), dynamic_shapes=DYNAMIC)
     program.example_inputs = None  # the one thing that would be pickled
+    buffer = io.BytesIO()  # in a file, its members would bear the file's passing name
+    torch.export.save(program, buffer, extra_files=metadata(ensemble))
     with written_atomically(path) as temporary:
-        torch.export.save(program, temporary, extra_files=metadata(ensemble))
+        temporary.write_bytes(buffer.getbuffer())
         pickles = pickled_members(temporary)
         if pickles:
             what = f"PyTorch {torch.__version__} pickles {pickles[0]}"

@@ -79,7 +79,9 @@ class Card:
                 f" instead of {correction.old_label}" if correction and correction.old_label != correction.label else ""
             )
             self.word.set_text(
-                f"{correction.label}{old}, package {correction.package_id}, says {correction.who}" if correction else ""
+                f"{correction.label}{old}, package {correction.package_id}, says {correction.who} on {correction.day}"
+                if correction
+                else ""
             )
         self._shown = layers, correction
 

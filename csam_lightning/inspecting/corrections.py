@@ -54,6 +54,11 @@ class Correction:
     model: str
 
     @property
+    def day(self) -> str:
+        """The day, UTC."""
+        return self.when.partition("T")[0]
+
+    @property
     def picture(self) -> str:
         """SHA-256 of the picture, hexadecimal."""
         return PurePosixPath(self.path).stem
@@ -81,7 +86,8 @@ def check_folder(folder: Path) -> None:
     """Refuse a folder in which corrections cannot be kept.
 
     Raises:
-        InputError: It is a file, or it holds a manifest that this program did not make of corrections.
+        InputError: It is a file, it holds a manifest that this program did not make of corrections, or its log was
+            changed by another program.
     """
     where = f"output {folder}"
     if folder.exists() and not folder.is_dir():
@@ -89,6 +95,7 @@ def check_folder(folder: Path) -> None:
     if (folder / MANIFEST).exists() and not (folder / LOG).exists():
         mend = "name another folder: corrections would take the manifest's place"
         raise InputError("holds a data set of its own", where=where, mend=mend)
+    read_log(folder)
 
 
 def correct(folder: Path, scan: Scan, said: Said, *, predicted: str, model: str) -> Correction:
@@ -136,12 +143,37 @@ def correct(folder: Path, scan: Scan, said: Said, *, predicted: str, model: str)
 
 
 def read_log(folder: Path) -> list[Correction]:
-    """Return all corrections, the oldest first; a row that an interruption cut off is passed over."""
+    """Return all corrections, the oldest first; a last row that an interruption cut off is passed over.
+
+    Raises:
+        InputError: Another program has changed the log, so that labels would be lost.
+    """
     file = folder / LOG
-    if not file.exists():
+    try:
+        text = _whole(file.read_bytes()).decode("utf-8-sig")
+    except FileNotFoundError:
         return []
-    rows = csv.reader(io.StringIO(file.read_text(encoding="utf-8"), newline=""))
-    return [Correction(*row) for row in rows if len(row) == len(HEADER) and tuple(row) != HEADER]
+    except UnicodeDecodeError as error:
+        raise _changed(folder, "is no UTF-8 text") from error
+    header, *rows = csv.reader(io.StringIO(text, newline="")) if text else [HEADER]
+    if tuple(header) != HEADER:
+        raise _changed(folder, f"row 1 is not {','.join(HEADER)}")
+    for number, row in enumerate(rows, start=2):
+        if row and len(row) != len(HEADER):
+            raise _changed(folder, f"row {number} has {len(row)} cells in place of {len(HEADER)}")
+    return [Correction(*row) for row in rows if row]
+
+
+def _whole(written: bytes) -> bytes:
+    """Return a log without its last row, if an interruption has cut that off."""
+    end = written.rfind(b"\n") + 1
+    last = next(csv.reader([written[end:].decode(errors="replace")]), [])
+    return written if end and len(last) == len(HEADER) else written[:end]
+
+
+def _changed(folder: Path, what: str) -> InputError:
+    mend = "save it as CSV with commas, in UTF-8, as it was written, or move it and its manifest away"
+    return InputError(what, where=str(folder / LOG), mend=mend)
 
 
 def latest(log: Sequence[Correction]) -> dict[str, Correction]:
@@ -188,17 +220,17 @@ def _keep_scan(scan: Scan, file: Path) -> None:
 
 
 def _append(file: Path, made: Correction) -> None:
-    """Add a row, on a line of its own whatever stands before it."""
+    """Add a row, in place of one that an interruption cut off."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
     with file.open("a+b") as log:
-        if log.tell():
-            log.seek(-1, os.SEEK_END)
-        begun = log.tell() and log.read(1) != b"\n"
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        if begun:
-            text.write("\n")
-        elif not file.stat().st_size:
+        log.seek(0)
+        whole = _whole(log.read())
+        log.truncate(len(whole))
+        if not whole:
             writer.writerow(HEADER)
+        elif not whole.endswith(b"\n"):
+            text.write("\n")
         writer.writerow(astuple(made))
         log.write(text.getvalue().encode())
         log.flush()

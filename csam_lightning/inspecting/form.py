@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 
 from nicegui import ui
 
 from csam_lightning.errors import InputError
 from csam_lightning.inspecting.cards import said
-from csam_lightning.inspecting.corrections import Said, correct
+from csam_lightning.inspecting.corrections import Said, correct, latest, read_log
 from csam_lightning.inspecting.session import Inspected, Session
 from csam_lightning.predicting.page import meaning
 
@@ -20,19 +19,18 @@ class LabelForm:
         session: The browser's.
         classes: The model's.
         cell_id: The model's cell.
-        folder: Where corrections are kept.
     """
 
-    def __init__(self, session: Session, classes: Sequence[str], cell_id: str, folder: Path) -> None:
+    def __init__(self, session: Session, classes: Sequence[str], cell_id: str) -> None:
         """Add it to the page, closed."""
         self.session = session
         self.cell_id = cell_id
-        self.folder = folder
         self.one: Inspected | None = None
         names = {name: f"{name} {meaning(classes, name)}".strip() for name in classes}
         with ui.dialog() as self.dialog, ui.card().classes("form").props("role=document"):
             said("h2", "Label a scan")
             self.path = said("div", kind="path")
+            self.former = said("div", kind="soft")
             self.label = ui.select(names, label="Label").props("outlined dense")
             self.package = ui.input("Package").props("outlined dense")
             said(
@@ -51,14 +49,26 @@ class LabelForm:
 
     def ask(self, one: Inspected) -> None:
         """Open the form for a scan."""
-        former = one.correction
         self.one = one
+        self.wrong.set_text("")
+        self._look_up(one)
+        former = one.correction
         self.path.set_text(one.verdict.path)
+        self.former.set_text(f"{former.who} said {former.label} on {former.day}." if former else "")
         self.label.value = one.label
         self.package.value = former.package_id if former else one.verdict.package_id
         self.who.value = self.session.who
-        self.wrong.set_text("")
         self.dialog.open()
+
+    def _look_up(self, one: Inspected) -> None:
+        """See whether somebody else has labelled the picture since it came."""
+        try:
+            said_last = latest(read_log(self.session.corrections)).get(one.picture)
+        except InputError as error:
+            self.wrong.set_text(f"{error}")
+            return
+        if said_last and said_last != one.correction:
+            self.session.corrected(said_last)
 
     async def save(self) -> None:
         """Keep what was said, or say why not."""
@@ -68,10 +78,16 @@ class LabelForm:
         said_ = Said(str(self.label.value), str(self.package.value), str(self.who.value))
         try:
             made = await asyncio.to_thread(
-                correct, self.folder, one.judged.scan, said_, predicted=one.verdict.predicted, model=self.cell_id
+                correct,
+                self.session.corrections,
+                one.judged.scan,
+                said_,
+                predicted=one.verdict.predicted,
+                model=self.cell_id,
             )
         except InputError as error:
             self.wrong.set_text(f"{error}")
             return
-        self.session.corrected(one, made)
+        self.session.who = made.who
+        self.session.corrected(made)
         self.dialog.close()

@@ -15,7 +15,7 @@ from csam_lightning.inspecting.session import Inspected, Session, Sessions, Show
 from csam_lightning.inspecting.style import DROP, STYLE
 from csam_lightning.inspecting.uploads import too_large, too_many
 from csam_lightning.predicting.page import meaning
-from csam_lightning.predicting.table import FILE, written_table
+from csam_lightning.predicting.table import FILE, text_cell, written_table
 
 TITLE = "Inspection"
 EVERY_SECONDS = 0.3
@@ -60,18 +60,17 @@ def summary(session: Session) -> str:
     return " ".join(parts)
 
 
-def add_page(sessions: Sessions, told: Told, corrections: Path) -> None:
+def add_page(sessions: Sessions, told: Told) -> None:
     """Serve the page at ``/``.
 
     Args:
         sessions: Of all browsers.
         told: What to say of the model.
-        corrections: Folder of the corrections.
     """
 
     @ui.page("/", title=TITLE)
     def show() -> None:
-        Page(sessions.of(str(app.storage.browser["id"])), told, corrections)
+        Page(sessions.of(str(app.storage.browser["id"])), told)
 
 
 class Page:
@@ -80,14 +79,13 @@ class Page:
     Args:
         session: The browser's scans.
         told: What to say of the model.
-        corrections: Folder of the corrections.
     """
 
-    def __init__(self, session: Session, told: Told, corrections: Path) -> None:
+    def __init__(self, session: Session, told: Told) -> None:
         """Build it, and look from now on whether the session has changed."""
         self.session = session
         self.told = told
-        self.form = LabelForm(session, told.classes, told.cell_id, corrections)
+        self.form = LabelForm(session, told.classes, told.cell_id)
         self.cards: list[Card] = []
         self.lines: list[tuple[str, str]] = []
         self.known = -1
@@ -258,10 +256,10 @@ class Page:
             self.cards = [Card(one, self.told.classes, self.form.ask) for one in scans]
 
     def download(self) -> None:
-        """Send the table of all verdicts."""
+        """Send the table of all verdicts and labels."""
         with TemporaryDirectory() as folder:
             file = Path(folder) / FILE
-            with written_table(file, self.told.classes) as add:
-                for verdict in [*self.session.verdicts]:
-                    add(verdict)
+            with written_table(file, self.told.classes, more=("label", "labelled_by")) as add:
+                for verdict, said_last in self.session.rows():
+                    add(verdict, *((said_last.label, text_cell(said_last.who)) if said_last else ("", "")))
             ui.download.content(file.read_bytes(), FILE, "text/csv")

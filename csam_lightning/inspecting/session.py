@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,7 +12,7 @@ from itertools import islice, takewhile
 from pathlib import Path
 
 from csam_lightning.errors import InputError
-from csam_lightning.inspecting.corrections import Correction
+from csam_lightning.inspecting.corrections import Correction, latest, read_log
 from csam_lightning.inspecting.inspector import Inspector
 from csam_lightning.inspecting.layers import Layers
 from csam_lightning.inspecting.uploads import Limits, Upload, keep, tame, too_many
@@ -44,7 +44,7 @@ class Inspected:
         judged: The verdict.
         asked: Whether its pictures were asked for.
         layers: Its pictures, once they are made.
-        correction: What a person says, if one did.
+        correction: What a person said last of this picture, if one did.
     """
 
     judged: Judged
@@ -56,6 +56,12 @@ class Inspected:
     def verdict(self) -> Verdict:
         """What the model says."""
         return self.judged.verdict
+
+    @property
+    def picture(self) -> str:
+        """Hash of its picture."""
+        assert self.judged.prepared is not None  # noqa: S101 -- it can be read
+        return self.judged.prepared.picture
 
     @property
     def label(self) -> str:
@@ -71,6 +77,7 @@ class Session:
         inspector: Judges them.
         limits: How much it may send.
         folder: Where its files lie.
+        corrections: Folder of all browsers' corrections.
         scans: What can be read.
         verdicts: Of all scans, in the order of their judgement; those that cannot be read too.
         trays: Pictures of trays.
@@ -86,6 +93,7 @@ class Session:
     inspector: Inspector
     limits: Limits
     folder: Path
+    corrections: Path
     scans: list[Inspected] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     trays: list[Picture] = field(default_factory=list)
@@ -133,11 +141,14 @@ class Session:
 
     def _judge(self, together: list[Upload]) -> None:
         left = deque(together)
+        former: dict[str, Correction] = {}
+        with suppress(InputError):  # told when a label is to be kept
+            former = latest(read_log(self.corrections))
         try:
             for judged in self.inspector.judge(together, painted=self.trays.append):
                 self.verdicts.append(judged.verdict)
                 if judged.prepared is not None:
-                    self.scans.append(Inspected(judged))
+                    self.scans.append(Inspected(judged, correction=former.get(judged.prepared.picture)))
                 self.version += 1
                 if not together[0].tray:
                     left.popleft()
@@ -164,10 +175,11 @@ class Session:
             one.layers = layers
         self.version += 1
 
-    def corrected(self, one: Inspected, correction: Correction) -> None:
-        """Note what a person says of a scan."""
-        one.correction = correction
-        self.who = correction.who
+    def corrected(self, correction: Correction) -> None:
+        """Note what a person says of a picture, whatever its scans are called."""
+        for one in self.scans:
+            if one.picture == correction.picture:
+                one.correction = correction
         self.version += 1
 
     def clear(self) -> None:
@@ -185,6 +197,12 @@ class Session:
         self.closed = True
         self.waiting.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def rows(self) -> Iterator[tuple[Verdict, Correction | None]]:
+        """Yield all verdicts in their order, and what a person says of the scan."""
+        corrections = (one.correction for one in [*self.scans])
+        for verdict in [*self.verdicts]:
+            yield verdict, None if verdict.error else next(corrections, None)
 
     @property
     def unreadable(self) -> list[tuple[str, str]]:
@@ -211,7 +229,7 @@ def _shown(one: Inspected, show: Show) -> bool:
     return {
         Show.all: True,
         Show.review: review and one.correction is None,
-        Show.left: not review,
+        Show.left: not review and one.correction is None,
         Show.corrected: one.correction is not None,
     }[show]
 
@@ -219,17 +237,19 @@ def _shown(one: Inspected, show: Show) -> bool:
 class Sessions:
     """The sessions of all browsers, by an identity that only the browser knows."""
 
-    def __init__(self, inspector: Inspector, limits: Limits, scratch: Path) -> None:
+    def __init__(self, inspector: Inspector, limits: Limits, scratch: Path, corrections: Path) -> None:
         """Begin with none.
 
         Args:
             inspector: Judges for all.
             limits: Of each.
             scratch: Folder for what they send.
+            corrections: Folder of their corrections.
         """
         self.inspector = inspector
         self.limits = limits
         self.scratch = scratch
+        self.corrections = corrections
         self._by_browser: dict[str, Session] = {}
 
     def of(self, browser: str) -> Session:
@@ -248,4 +268,4 @@ class Sessions:
 
     def _new(self) -> Session:
         folder = Path(tempfile.mkdtemp(dir=self.scratch))
-        return Session(self.inspector, self.limits, folder)
+        return Session(self.inspector, self.limits, folder, self.corrections)

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from csam_lightning.data.problems import printable
 from csam_lightning.errors import InputError
-from csam_lightning.predicting.table import FORMULA
+from csam_lightning.predicting.table import path_cell
 
 MEGABYTE = 1_000_000
 LONGEST_NAME = 120
@@ -48,12 +48,10 @@ class Upload:
 def tame(name: str) -> str:
     """Return a file's name fit to be shown and written to tables.
 
-    Folders before it are left out, control characters escaped, long names cut, and what a spreadsheet would take for a
-    formula is put after an apostrophe, by which spreadsheets know text.
+    Folders before it are left out, control characters escaped, long names cut, and one that a spreadsheet would take
+    for a formula begins with ``./``.
     """
-    last = printable(PurePosixPath(name.replace("\\", "/")).name) or "unnamed"
-    if last.startswith(FORMULA):
-        last = f"'{last}"
+    last = path_cell(printable(PurePosixPath(name.replace("\\", "/")).name) or "unnamed")
     return last if len(last) <= LONGEST_NAME else f"{last[: LONGEST_NAME - 20]}…{last[-19:]}"
 
 

@@ -73,11 +73,13 @@ class Prepared:
         thumbnail: Grey values to look at, in the scan's proportions, uint8 of shape (height, width), ``THUMBNAIL``
             pixels on the longer side at most.
         oddities: What shows that it is of another kind than the scans that the model learned from, in words.
+        picture: Its hash, see :attr:`csam_lightning.data.images.GreyImage.picture_hash`.
     """
 
     image: "NDArray[np.uint8]"
     thumbnail: "NDArray[np.uint8]"
     oddities: tuple[str, ...]
+    picture: str
 
 
 def prepare(scan: Scan, facts: "ModelFacts") -> Prepared:
@@ -89,7 +91,7 @@ def prepare(scan: Scan, facts: "ModelFacts") -> Prepared:
     read = scan.read()
     pixels = read.pixels(facts.sample_bits)
     oddities = tuple(_oddities(scan, read, facts))
-    return Prepared(resize_grey(pixels, facts.image_size), reduced_to(pixels, THUMBNAIL), oddities)
+    return Prepared(resize_grey(pixels, facts.image_size), reduced_to(pixels, THUMBNAIL), oddities, read.picture_hash)
 
 
 def reduced_to(pixels: "NDArray[np.uint8]", side: int) -> "NDArray[np.uint8]":

@@ -48,9 +48,17 @@ def text_cell(text: str) -> str:
 
 
 @contextmanager
-def written_table(file: Path, classes: Sequence[str]) -> Iterator[Callable[[Verdict], None]]:
-    """Yield the function that writes a verdict's row, as UTF-8; bytes of a file name that are no text are escaped."""
+def written_table(
+    file: Path, classes: Sequence[str], *, more: Sequence[str] = ()
+) -> Iterator[Callable[[Verdict, *tuple[str, ...]], None]]:
+    """Yield the function that writes a verdict's row, as UTF-8; bytes of a file name that are no text are escaped.
+
+    Args:
+        file: The table.
+        classes: The model's.
+        more: Further columns; the function takes their cells after the verdict.
+    """
     with file.open("w", encoding="utf-8", errors="backslashreplace", newline="") as text:
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(columns(classes))
-        yield lambda verdict: writer.writerow(cells(classes, verdict))
+        writer.writerow([*columns(classes), *more])
+        yield lambda verdict, *told: writer.writerow([*cells(classes, verdict), *told])

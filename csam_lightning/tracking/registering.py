@@ -84,7 +84,7 @@ def save_served(
 def register(
     uri: str, run_id: str, folder: Path, called: ModelName, *, description: str, tags: "Mapping[str, str]"
 ) -> str:
-    """Send a model's folder to the run that it came from, and register it.
+    """Send a model's folder to the run that it came from, and register it; registered again it is the same version.
 
     Args:
         uri: The store's full address.
@@ -111,7 +111,8 @@ def register(
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         client.log_artifacts(run_id, str(folder), FOLDER)
-        made = client.create_model_version(
+        former = [one for one in client.search_model_versions(f"run_id='{run_id}'") if one.name == called.name]
+        made = next(iter(former), None) or client.create_model_version(
             called.name, f"runs:/{run_id}/{FOLDER}", run_id=run_id, tags=dict(tags), description=description
         )
         if called.alias is not None:

@@ -162,6 +162,8 @@ def test_registered_model_is_served_by_mlflow_and_loaded_here(
     assert done.stdout.startswith("registered delamination/1 as delamination@champion: 2 networks, resnet18, 32 px")
 
     check_kept(MlflowClient(store), result, tmp_path)
+    moved = command("export", f"model={run}", "register=delamination", "alias=candidate")
+    assert moved.stdout.startswith("registered delamination/1 as delamination@candidate: ")
 
     model = load_model("delamination@champion", uri=store)
     images = [read_grey(scan) for scan in sorted((scans_folder / "images").iterdir())[:3]]

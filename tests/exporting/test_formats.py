@@ -1,9 +1,11 @@
+import io
 import json
 import pickletools
 import re
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -210,23 +212,24 @@ def test_model_of_an_older_version_knows_no_distances(scans: list[Path], tmp_pat
     assert (back.facts.folds, back.novelty, back.held_out) == ((2,), None, None)
 
 
+@pytest.mark.parametrize("name", ["model.onnx", "model.pt2"])
 def test_ten_lines_without_this_program_predict(
+    name: str,
     ensemble: Ensemble,
     exported: Path,
     scans: list[Path],
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    example = re.search(r"```python\n(import json.*?)```", USING.read_text(), re.DOTALL)
-    assert example is not None
-    code = example[1]
+    examples = re.findall(r"```python\n(.*?)```", USING.read_text(), re.DOTALL)
+    [code] = [example for example in examples if f'"{name}"' in example]
     assert "csam_lightning" not in code
-    assert "torch" not in code
+    assert ("torch" in code) == (name == "model.pt2")
     shutil.copy(scans[3], scans[3].parent / "scan.png")
-    shutil.copy(exported / "model.onnx", scans[3].parent)
+    shutil.copy(exported / name, scans[3].parent)
     monkeypatch.chdir(scans[3].parent)
-    exec(code, {})  # noqa: S102 - our own documentation
-    said = dict(re.findall(r"(\w+) ([0-9.]+)", capsys.readouterr().out))
+    with redirect_stdout(io.StringIO()) as printed:
+        exec(code, {})  # noqa: S102 - our own documentation
+    said = dict(re.findall(r"(\w+) ([0-9.]+)", printed.getvalue()))
     assert list(said) == ["A", "B", "C"]
     np.testing.assert_allclose([float(value) for value in said.values()], expected(ensemble, scans[3]), atol=1e-3)
 

@@ -91,6 +91,12 @@ def test_card_tells_data_scores_and_calibration(ensemble: Ensemble, recorded: Re
     before = (2 * abs(0.5 - 0.9) + 2 * abs(1 - 0.6)) / 4
     assert cells(card, "test split, ensemble") == ["4", f"{before:.3f}", f"{calibration_error(cooler.max(axis=1)):.3f}"]
     assert "Temperature 2.000, fitted on 6 out-of-fold scans alone." in card
+    covered = card.partition("actual class")[2]
+    sets = {name: cells(covered.partition("## Limits")[0], name) for name in ("all", "A", "C")}
+    assert {name: int(number) for name, (number, _, _) in sets.items()} == {"all": 4, "A": 3, "C": 1}
+    held = {name: float(share) * int(number) for name, (number, share, _) in sets.items()}
+    assert held["all"] == pytest.approx(held["A"] + held["C"], abs=0.01)
+    assert "| B |" not in covered.partition("## Limits")[0]
 
 
 def test_card_tells_use_protocol_limits_and_fingerprint(ensemble: Ensemble, recorded: Recorded) -> None:

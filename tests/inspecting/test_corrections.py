@@ -1,6 +1,7 @@
 """The log is only ever added to, and the manifest beside it is one that training reads."""
 
 import csv
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from PIL import Image
 
 from csam_lightning.data.manifest import load_manifest
 from csam_lightning.errors import InputError
-from csam_lightning.inspecting.corrections import LOG, Correction, Said, check_folder, correct
+from csam_lightning.inspecting.corrections import LOG, Correction, Said, check_folder, correct, read_log
 from csam_lightning.predicting.scans import Scan
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, 16, 20), dtype=np.uint8)
@@ -38,11 +39,11 @@ def test_the_last_word_on_each_picture_is_trained_on_and_every_word_is_kept(tmp_
     log = (folder / LOG).read_bytes()
     say(folder, Scan("tray/01_02.png", PIXELS[1]), "B", "tray/01_02")
     with (folder / LOG).open("ab") as file:
-        file.write(b"2026-01-01T00:00:00+00:00,cut o")  # an interruption
+        file.write('2026-01-01T00:00:00+00:00,"cut, ö'.encode()[:-1])  # an interruption
     say(folder, scan_file(tmp_path, "same picture.TIF", 0), " C ", "p1", "Bo, the second")
 
     assert (folder / LOG).read_bytes().startswith(log)
-    whole = [row for row in rows(folder / LOG) if row["model"]]
+    whole = rows(folder / LOG)
     said = [(row["who"], row["scan"], row["package_id"], row["old_label"], row["label"]) for row in whole]
     assert said == [
         ("Ann", "one.png", "p1", "D", "A"),
@@ -76,6 +77,53 @@ def test_what_no_manifest_can_hold_is_refused_and_nothing_is_written(tmp_path: P
         correct(folder, scan_file(tmp_path, "two.png", 1), said, predicted="D", model="c0")
     assert told in str(caught.value)
     assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        (lambda text: text.replace(b",", b";"), "row 1 is not when,who,path,scan,package_id,old_label,label,model"),
+        (lambda text: text.replace(b"Ann,", b"Ann;"), "row 2 has 7 cells in place of 8"),
+        (lambda text: text.replace(b"Ann", "Änn".encode("latin-1")), "is no UTF-8 text"),
+    ],
+)
+def test_log_that_another_program_changed_is_refused_and_nothing_is_lost(
+    tmp_path: Path, changed: Callable[[bytes], bytes], told: str
+) -> None:
+    folder = tmp_path / "corrections"
+    say(folder, scan_file(tmp_path, "one.png", 0), "A", "p1")
+    log, manifest = folder / LOG, (folder / "manifest.csv").read_bytes()
+    log.write_bytes(changed(log.read_bytes()))
+    text = log.read_bytes()
+    for attempt in (
+        lambda: check_folder(folder),
+        lambda: say(folder, scan_file(tmp_path, "two.png", 1), "B", "p2"),
+    ):
+        with pytest.raises(InputError) as caught:
+            attempt()
+        assert str(caught.value).startswith(f"{log}: {told}; save it as CSV with commas, in UTF-8")
+    assert log.read_bytes() == text
+    assert (folder / "manifest.csv").read_bytes() == manifest
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda text: b"\xef\xbb\xbf" + text,
+        lambda text: text.rstrip(),
+        lambda text: text + b"\n",
+        lambda text: text.replace(b"\n", b"\r\n"),
+    ],
+)
+def test_log_saved_by_an_editor_is_gone_on_with(tmp_path: Path, changed: Callable[[bytes], bytes]) -> None:
+    folder = tmp_path / "corrections"
+    say(folder, scan_file(tmp_path, "one.png", 0), "A", "p1")
+    (folder / LOG).write_bytes(changed((folder / LOG).read_bytes()))
+    say(folder, scan_file(tmp_path, "two.png", 1), "B", "p2")
+    assert [(row["path"], row["label"]) for row in rows(folder / "manifest.csv")] == [
+        (one.path, one.label) for one in read_log(folder)
+    ]
+    assert [one.label for one in read_log(folder)] == ["A", "B"]
 
 
 def test_a_data_set_is_never_overwritten(tmp_path: Path) -> None:

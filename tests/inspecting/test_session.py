@@ -24,10 +24,12 @@ from tests.trays.drawing import SPECTRUM, draw, grid
 def session(ensemble: Ensemble, tmp_path: Path) -> Session:
     folder = tmp_path / "session"
     folder.mkdir()
-    return Session(Inspector(ensemble, ReviewRule(coverage=0.5)), Limits(megabytes=1, files=9), folder)
+    return Session(
+        Inspector(ensemble, ReviewRule(coverage=0.5)), Limits(megabytes=1, files=9), folder, tmp_path / "out"
+    )
 
 
-def test_scans_are_judged_as_predict_does_and_sorted_by_need(session: Session, familiar: Path, tmp_path: Path) -> None:
+def test_scans_are_judged_as_predict_does_and_sorted_by_need(session: Session, familiar: Path) -> None:
     files = sorted((familiar / "images").iterdir())[:8]
     for file in files:
         session.receive(f"../{file.name}", file.read_bytes(), tray=False)
@@ -48,12 +50,27 @@ def test_scans_are_judged_as_predict_does_and_sorted_by_need(session: Session, f
 
     label = next(name for name in "ABCD" if name != chosen[0].verdict.predicted)
     said = Said(label, "p1", "Ann")
-    session.corrected(chosen[0], correct(tmp_path / "out", chosen[0].judged.scan, said, predicted="?", model="c0"))
+    session.corrected(correct(session.corrections, chosen[0].judged.scan, said, predicted="?", model="c0"))
     assert session.chosen(Show.corrected, label) == [chosen[0]]
-    assert chosen[0] not in session.chosen(Show.review, None)
+    assert chosen[0] not in [*session.chosen(Show.review, None), *session.chosen(Show.left, None)]
     session.clear()
     assert not session.chosen(Show.all, None)
     assert not list(session.folder.iterdir())
+
+
+def test_a_label_belongs_to_the_picture_whatever_its_file_is_called_and_whoever_sends_it(
+    session: Session, familiar: Path
+) -> None:
+    first, second = sorted((familiar / "images").iterdir())[:2]
+    correct(session.corrections, scan_of(first), Said("B", "p1", "Ann"), predicted="A", model="c0")
+    for name, file in (("one.png", first), ("two.png", second), ("again.png", second), ("none.png", None)):
+        session.receive(name, file.read_bytes() if file else b"", tray=False)
+    asyncio.run(session.judge_waiting())
+    assert [one.correction and (one.label, one.correction.who) for one in session.scans] == [("B", "Ann"), None, None]
+
+    session.corrected(correct(session.corrections, scan_of(second), Said("C", "p2", "Bo"), predicted="A", model="c0"))
+    told = {verdict.path: correction and correction.who for verdict, correction in session.rows()}
+    assert told == {"one.png": "Ann", "two.png": "Bo", "again.png": "Bo", "none.png": None}
 
 
 def scan_of(file: Path) -> Scan:
@@ -79,7 +96,7 @@ def test_units_of_a_tray_are_called_by_its_name_not_by_its_file(session: Session
 
 
 def test_browsers_keep_their_own_scans_and_the_one_away_longest_goes(session: Session, tmp_path: Path) -> None:
-    sessions = Sessions(session.inspector, session.limits, tmp_path)
+    sessions = Sessions(session.inspector, session.limits, tmp_path, session.corrections)
     first, second = sessions.of("first"), sessions.of("second")
     first.receive("x.png", b"x", tray=False)
     assert not second.waiting

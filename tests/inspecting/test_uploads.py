@@ -20,7 +20,7 @@ from csam_lightning.inspecting.uploads import Limits, keep, tame
         ("../../x.png", "x.png"),
         ("C:\\scans\\x.png", "x.png"),
         ("a\n\x1b[31m.png", "a\\n\\x1b[31m.png"),
-        ("=HYPERLINK(1).png", "'=HYPERLINK(1).png"),
+        ("=HYPERLINK(1).png", "./=HYPERLINK(1).png"),
         ("", "unnamed"),
         ("..", ".."),
         ("<img src=x>.png", "<img src=x>.png"),

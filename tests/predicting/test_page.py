@@ -20,7 +20,7 @@ def judged(path: str, predicted: str, uncertainty: float, *, review: bool = Fals
     reason = "it may be A or B" if review else ""
     verdict = Verdict(path, "", predicted, probabilities, uncertainty, ("A",), 0.5, strange, review, reason, "")
     pixels = np.random.default_rng(0).integers(0, 256, (32, 48), dtype=np.uint8)
-    return Judged(Scan(path, pixels), verdict, Prepared(pixels[:, :32], pixels, ()))
+    return Judged(Scan(path, pixels), verdict, Prepared(pixels[:, :32], pixels, (), ""))
 
 
 SCANS = [
