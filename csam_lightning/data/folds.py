@@ -34,8 +34,8 @@ class Images:
         """Count the images."""
         return len(self.scan)
 
-    def take(self, chosen: "NDArray[np.bool_]") -> "Images":
-        """Return the images where the mask ``chosen`` is true."""
+    def take(self, chosen: "NDArray[np.bool_] | slice") -> "Images":
+        """Return the images where the mask ``chosen`` is true, or those of a slice."""
         return Images(self.scan[chosen], self.copy[chosen])
 
     @property

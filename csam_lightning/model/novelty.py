@@ -34,19 +34,27 @@ RIDGE = 1e-6
 
 
 @contextmanager
-def features_noted(network: nn.Module) -> Iterator[list[Tensor]]:
+def features_noted(network: nn.Module, *, every: int = 1) -> Iterator[list[Tensor]]:
     """Yield a list to which each call of ``network`` appends its features, float32 of shape (images, features).
 
     The calls themselves give the bits that they give without.
+
+    Args:
+        network: A ResNet.
+        every: Of how many images one is noted, counted over all calls, from the first on.
     """
     noted: list[Tensor] = []
     stages: list[Tensor] = []
+    passed = 0
 
     def note(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
         stages.append(normalize(output.mean(dim=(2, 3)).float(), dim=1))
 
     def gather(_module: nn.Module, _inputs: tuple[Tensor, ...], _output: Tensor) -> None:
-        noted.append(torch.cat(stages, dim=1))
+        nonlocal passed
+        together = torch.cat(stages, dim=1)
+        noted.append(together[-passed % every :: every].clone() if every > 1 else together)
+        passed += len(together)
         stages.clear()
 
     handles = [network.get_submodule(name).register_forward_hook(note) for name in STAGES]

@@ -22,7 +22,7 @@ from csam_lightning.training.job import FoldFolder, FoldJob, FoldOutcome, FoldPr
 from csam_lightning.training.ranks import check_shares, joined, trainer_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator, Sized
 
     from numpy.typing import NDArray
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 
 ALONE = Rank()
+MOST_FEATURES = 10_000
+"""Images whose features are kept to tell strange scans by: 31 MB, 13 images for each of a ResNet-18's 768 features."""
 
 
 def train_fold(
@@ -74,18 +76,17 @@ def train_fold(
     keeper.write_history()
     epoch = _select(classifier, folder, epochs=len(keeper.history))
     classifier.to(device)
-    with features_noted(classifier.network) as noted:
-        trained = logits(classifier, scans.images(job.fold.training_scans))
-        trained_on = features(noted)
-        validated = logits(classifier, images_as_seen(scans, job.fold.validation, plan))
-        validated_on = features(noted)
-    novelty = NoveltyStatistics.fit(trained_on, validated_on[job.fold.validation.copy == 0])
+    training, validation = job.fold.training_scans, job.fold.validation
+    learnt = (scans.images(training[part]) for part in _batches(training))
+    trained, learnt_features = _judged(classifier, learnt, every=_every(training))
+    held_out = (images_as_seen(scans, validation.take(part), plan) for part in _batches(validation))
+    validated, held_out_features = _judged(classifier, held_out, every=_every(validation))
+    as_scanned = (validation.copy == 0)[:: _every(validation)]
+    novelty = NoveltyStatistics.fit(learnt_features, held_out_features[as_scanned])
     if novelty is not None:
         novelty.write(folder.novelty)
-    predictions = FoldPredictions(
-        validation=validated.softmax(dim=1).numpy(),
-        test=logits(classifier, pixels[job.test_rows]).softmax(dim=1).numpy(),
-    )
+    tested = logits(classifier, (pixels[job.test_rows[part]] for part in _batches(job.test_rows)))
+    predictions = FoldPredictions(validation=validated.softmax(dim=1).numpy(), test=tested.softmax(dim=1).numpy())
     _write(folder, classifier, predictions, _outcome(job, trained, validated, keeper.history, epoch))
     return True
 
@@ -192,23 +193,34 @@ def _write(folder: FoldFolder, classifier: ScanClassifier, predictions: FoldPred
     folder.best.unlink(missing_ok=True)
 
 
-def features(noted: list[Tensor]) -> "NDArray[np.float32]":
-    """Return what :func:`features_noted` has noted so far, float32 of shape (images, features), and begin anew."""
-    together: NDArray[np.float32] = torch.cat(noted).cpu().numpy()
-    noted.clear()
-    return together
+def _batches(images: "Sized") -> "Iterator[slice]":
+    """Yield the parts in which images are judged, so that few of them are in memory at a time."""
+    return (slice(start, start + EVALUATION_BATCH) for start in range(0, len(images), EVALUATION_BATCH))
+
+
+def _every(images: "Sized") -> int:
+    """Return of how many images one has its features kept: of all, or of a part that memory holds."""
+    return max(1, -(-len(images) // MOST_FEATURES))
+
+
+def _judged(
+    classifier: ScanClassifier, batches: "Iterable[NDArray[np.uint8]]", *, every: int
+) -> tuple[Tensor, "NDArray[np.float32]"]:
+    """Return logits and, of every so many images, the network's features."""
+    with features_noted(classifier.network, every=every) as noted:
+        said = logits(classifier, batches)
+    return said, torch.cat(noted).cpu().numpy()
 
 
 @torch.inference_mode()
-def logits(classifier: ScanClassifier, pixels: "NDArray[np.uint8]") -> Tensor:
+def logits(classifier: ScanClassifier, batches: "Iterable[NDArray[np.uint8]]") -> Tensor:
     """Return logits, float32 of shape (images, classes) on the CPU, with the network in evaluation mode.
 
     Args:
         classifier: The network.
-        pixels: uint8 of shape (images, side, side).
+        batches: Images, each batch uint8 of shape (images, side, side).
     """
     classifier.eval()
-    batches = (pixels[start : start + EVALUATION_BATCH] for start in range(0, len(pixels), EVALUATION_BATCH))
     parts = [classifier(torch.from_numpy(batch.copy()).unsqueeze(1).to(classifier.device)).cpu() for batch in batches]
     classes: int = classifier.hparams["num_classes"]
     return torch.cat(parts) if parts else torch.empty(0, classes)

@@ -23,7 +23,7 @@ MOST_WRONG = 3
 def draw_sheet(networks: Networks, test: Sample, path: Path) -> None:
     """Draw scans of A, B and C in columns: the truth's outline on the scan, and maps of the default and of Grad-CAM."""
     trained = list(networks.values())
-    probabilities = np.mean([logits(network, test.scans).softmax(dim=1).numpy() for network in trained], axis=0)
+    probabilities = np.mean([logits(network, [test.scans]).softmax(dim=1).numpy() for network in trained], axis=0)
     rows = chosen(test, probabilities)
     part, shown = test.taken(rows), probabilities[rows]
     order = np.lexsort([part.table["true_label"].to_numpy(), shown.argmax(axis=1) != part.codes])

@@ -111,6 +111,17 @@ def test_noting_features_changes_no_bit_and_gives_the_stages_means_at_length_one
     torch.testing.assert_close(noted[0][:, 256:].norm(dim=1), torch.ones(3))
 
 
+def test_features_of_every_so_many_images_are_noted_whatever_the_batches() -> None:
+    part, images = network(0).eval(), scans(11)
+    with torch.inference_mode():
+        with features_noted(part.network) as all_of_them:
+            part(images)
+        with features_noted(part.network, every=4) as some:
+            for batch in torch.split(images, [2, 1, 5, 3]):
+                part(batch)
+    torch.testing.assert_close(torch.cat(some), all_of_them[0][::4])
+
+
 def test_file_gives_the_model_back_bit_for_bit_and_leaves_the_random_numbers_alone(
     ensemble: Ensemble, file: Path
 ) -> None:

@@ -119,6 +119,16 @@ def test_accelerator_that_is_not_there_is_an_error(job: MakeJob, accelerator: st
         train(job(trainer={"accelerator": accelerator}))
 
 
+def test_features_of_many_images_are_kept_of_a_part(job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = train(job())
+    monkeypatch.setattr("csam_lightning.training.fold.MOST_FEATURES", 3)
+    part = train(job("part"))
+    of_six, of_three = (NoveltyStatistics.read(folder.novelty) for folder in (whole, part))
+    assert (len(of_six.held_out), len(of_three.held_out)) == (6, 3)
+    assert not np.array_equal(of_six.mean, of_three.mean)
+    assert whole.model.read_bytes() == part.model.read_bytes()
+
+
 def test_fold_without_a_test_split_predicts_none(job: MakeJob) -> None:
     folder = train(job(test_rows=np.array([], dtype=np.int64), trainer={"max_epochs": 1}))
     assert FoldPredictions.read(folder.predictions).test.shape == (0, 3)
