@@ -53,9 +53,12 @@ def features_noted(network: nn.Module, *, every: int = 1) -> Iterator[list[Tenso
     def gather(_module: nn.Module, _inputs: tuple[Tensor, ...], _output: Tensor) -> None:
         nonlocal passed
         together = torch.cat(stages, dim=1)
-        noted.append(together[-passed % every :: every].clone() if every > 1 else together)
-        passed += len(together)
         stages.clear()
+        if every == 1:  # a length that was asked for would be a constant of a graph that is being traced
+            noted.append(together)
+            return
+        noted.append(together[-passed % every :: every].clone())
+        passed += len(together)
 
     handles = [network.get_submodule(name).register_forward_hook(note) for name in STAGES]
     handles.append(network.register_forward_hook(gather))
