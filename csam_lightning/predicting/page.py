@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from html import escape
 from math import isfinite
 
+from csam_lightning.pages import page_head
 from csam_lightning.predicting.judging import DELAMINATION, Verdict, region_probabilities
 from csam_lightning.predicting.pictures import Picture, Shown
-from csam_lightning.predicting.style import HEAD
+from csam_lightning.predicting.style import STYLE
 
 MEANINGS = {"A": "die pad", "B": "bond pad", "C": "die pad and bond pad", "D": "sound"}
 REGION_NAMES = {"die_pad": "die pad", "bond_pad": "bond pad"}
@@ -72,7 +73,7 @@ class Page:
 
 def html(page: Page) -> Iterator[str]:
     """Yield the page piece by piece."""
-    yield HEAD.format(title=escape(page.title), filters=_filter_rules(page.classes))
+    yield page_head(page.title, f"{STYLE}{_filter_rules(page.classes)}\n")
     yield f"<h1>{escape(page.title)}</h1>\n{_counts(page)}\n"
     yield f'<ul class="facts">{"".join(f"<li>{escape(fact)}</li>" for fact in page.facts)}</ul>\n'
     yield from (f'<p class="warning">{escape(warning)}</p>\n' for warning in page.warnings)

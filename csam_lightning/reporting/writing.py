@@ -7,39 +7,30 @@ from pathlib import Path
 
 from csam_lightning.figures.style import PAGE, save, styled
 from csam_lightning.files import written_atomically
+from csam_lightning.pages import page_head
 from csam_lightning.reporting.choice import Choice
 from csam_lightning.reporting.document import Document, Item
 from csam_lightning.reporting.tables import Table, markdown_text, written
 
 FIGURES, TABLES = "figures", "tables"
 
-_HEAD = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
-  overflow-wrap: anywhere; }}
-h1 {{ font-size: 1.7rem; }}
-h2 {{ font-size: 1.2rem; margin-top: 2.5rem; border-top: 1px solid #ccc; padding-top: 1rem; }}
-img {{ height: auto; }} figure {{ margin: 0; }}
-.missing {{ color: #555; font-style: italic; }}
-.choice {{ border-left: 4px solid #0072B2; padding: .2rem 1rem; margin: 1rem 0; background: #f5f8fb; }}
-.rule {{ color: #555; font-size: .9rem; }}
-.scroll {{ overflow-x: auto; background-repeat: no-repeat;
+_STYLE = """\
+body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
+  overflow-wrap: anywhere; }
+h1 { font-size: 1.7rem; }
+h2 { font-size: 1.2rem; margin-top: 2.5rem; border-top: 1px solid #ccc; padding-top: 1rem; }
+img { height: auto; } figure { margin: 0; }
+.missing { color: #555; font-style: italic; }
+.choice { border-left: 4px solid #0072B2; padding: .2rem 1rem; margin: 1rem 0; background: #f5f8fb; }
+.rule { color: #555; font-size: .9rem; }
+.scroll { overflow-x: auto; background-repeat: no-repeat;
   background-size: 2rem 100%, 2rem 100%, .6rem 100%, .6rem 100%; background-position: left, right, left, right;
   background-attachment: local, local, scroll, scroll;
   background-image: linear-gradient(to right, #fff, #fff0), linear-gradient(to left, #fff, #fff0),
-    linear-gradient(to right, #0004, #0000), linear-gradient(to left, #0004, #0000); }}
-table {{ border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; margin: .5rem 0; }}
-th, td {{ padding: .2rem .6rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }}
-th.text, td.text {{ text-align: left; }} td.long {{ white-space: normal; min-width: 20rem; }}
-</style>
-</head>
-<body>
+    linear-gradient(to right, #0004, #0000), linear-gradient(to left, #0004, #0000); }
+table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; margin: .5rem 0; }
+th, td { padding: .2rem .6rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
+th.text, td.text { text-align: left; } td.long { white-space: normal; min-width: 20rem; }
 """
 WIDTH = 42
 """Width in rem below which a figure as wide as a page is not shrunk but scrolled."""
@@ -108,7 +99,7 @@ def _markdown(document: Document) -> Iterable[str]:
 
 def _html(document: Document, pictures: Mapping[str, bytes]) -> Iterable[str]:
     title = escape(document.title)
-    yield _HEAD.format(title=title)
+    yield page_head(document.title, _STYLE)
     yield f"<h1>{title}</h1>\n<ul>{''.join(f'<li>{escape(fact)}</li>' for fact in document.facts)}</ul>\n"
     yield "<h2>Which cell to choose</h2>\n"
     for rule, choice in _choices(document):
