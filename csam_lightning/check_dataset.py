@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from csam_lightning.cli import typed
 from csam_lightning.config import DataConfig, check_data_values, check_seed
-from csam_lightning.data.folds import make_folds
+from csam_lightning.data.folds import make_folds, surely_splits
 from csam_lightning.data.inspection import inspect_images
 from csam_lightning.data.manifest import Manifest, read_manifest
 from csam_lightning.data.problems import Problem, errors_in, warnings_in
@@ -94,12 +94,12 @@ def _size_problems(manifest: Manifest, settings: CheckConfig) -> Iterator[Proble
 def _split_problems(manifest: Manifest, settings: CheckConfig) -> Iterator[Problem]:
     """Yield what keeps the packages from being split into folds.
 
-    Only packages of several labels can do that once every class has enough packages, so only then is the split made:
-    it loads scikit-learn, which takes a second.
+    The split is made only where it may fail: it loads scikit-learn, which takes a second.
     """
     table, data = training_scans(manifest), settings.data
     chosen = table.iloc[choose_scans(table, data.size, seed=settings.seed)]
-    if data.protocol == "published" or chosen.groupby("package_id")["label"].nunique().max() == 1:
+    labels, packages = (chosen[column].to_numpy(dtype=str) for column in ("label", "package_id"))
+    if data.protocol == "published" or surely_splits(labels, packages, num_folds=data.num_folds):
         return
     try:
         make_folds(

@@ -187,14 +187,11 @@ def split_packages(
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    names, package = np.unique(packages, return_inverse=True)
-    classes, code = np.unique(labels, return_inverse=True)
-    carries = np.zeros((len(names), len(classes)), dtype=bool)
-    carries[package, code] = True
+    package, carries = _carried(labels, packages)
     tries = 20
     for attempt in range(tries):
         splitter = StratifiedGroupKFold(num_folds, shuffle=True, random_state=seed + attempt * 1_000_003)
-        fold_of_package = np.empty(len(names), dtype=np.int64)
+        fold_of_package = np.empty(len(carries), dtype=np.int64)
         for number, (_, held_out) in enumerate(splitter.split(labels, labels, packages)):
             fold_of_package[package[held_out]] = number
         if _spread(fold_of_package, carries, num_folds):
@@ -204,6 +201,33 @@ def split_packages(
         where="data.num_folds",
         mend="choose fewer folds: too many packages carry several rare classes at once",
     )
+
+
+def surely_splits(labels: "NDArray[np.str_]", packages: "NDArray[np.str_]", *, num_folds: int) -> bool:
+    """Whether :func:`split_packages` is bound to find a split, as far as can be told without making one.
+
+    Where a fold misses a class of n packages, another fold holds n / (num_folds - 1) of them or more. One can be moved,
+    unless each of them is that fold's last one of some other class. These are different classes, so it can as soon as
+    they are more packages than there are classes that share a package with theirs.
+
+    Args:
+        labels: Class name of each scan, shape (scans,).
+        packages: Package of each scan, shape (scans,).
+        num_folds: Number of folds, at least 2.
+    """
+    _, carries = _carried(labels, packages)
+    shares_package = carries.T.astype(np.int64) @ carries > 0
+    others = shares_package.sum(axis=0) - 1
+    return bool((carries.sum(axis=0) > (num_folds - 1) * np.maximum(others, 1)).all())
+
+
+def _carried(labels: "NDArray[np.str_]", packages: "NDArray[np.str_]") -> "tuple[NDArray[np.int64], NDArray[np.bool_]]":
+    """Return the number of each scan's package, and which package carries which class, (packages, classes)."""
+    names, package = np.unique(packages, return_inverse=True)
+    classes, code = np.unique(labels, return_inverse=True)
+    carries = np.zeros((len(names), len(classes)), dtype=bool)
+    carries[package, code] = True
+    return package, carries
 
 
 def _spread(fold_of_package: "NDArray[np.int64]", carries: "NDArray[np.bool_]", num_folds: int) -> bool:

@@ -1,15 +1,15 @@
-"""The rules that a manifest's cells must keep, as a pandera schema, and how a broken rule is told."""
+"""The rules that a manifest's cells must keep, and how a broken rule is told."""
 
 import difflib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
-
-import pandas as pd
-import pandera.pandas as pa
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from csam_lightning.data.problems import Problem
-from csam_lightning.data.table import COLUMNS, TextTable
+from csam_lightning.data.table import TextTable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SPLITS: Final = ("train", "test")
 # Up to nine digits, so that a count fits any integer; ".0" is what a column of numbers with gaps is written as.
@@ -19,10 +19,6 @@ LEAVES: Final = r"\.\.(/|$)"
 # How other programs write an empty cell; taken for a package, all scans without one would be one part.
 GAPS: Final = ("nan", "none", "null", "na", "n/a", "#n/a", "<na>", "nat")
 CONTROL: Final = r"[\x00-\x1f\x7f-\x9f]"
-
-# The names of the rules, as pandera returns them for each cell that breaks one.
-MISSING_CELL: Final = "not_nullable"
-TWICE: Final = "field_uniqueness"
 
 
 @dataclass(frozen=True)
@@ -42,6 +38,20 @@ class Rules:
         return Rules(self.classes, tuple(name for name in self.required if name != column))
 
 
+class _Rule(NamedTuple):
+    """What the filled cells of a column must keep.
+
+    Attributes:
+        column: The column.
+        broken: Marks the cells that break it.
+        tell: Says of such a cell what is wrong and how to mend it.
+    """
+
+    column: str
+    broken: "Callable[[pd.Series[str]], pd.Series[bool]]"
+    tell: Callable[[str], tuple[str, str]]
+
+
 def broken_rules(table: TextTable, rules: Rules) -> list[tuple[int, str, Problem]]:
     """Return every cell that breaks a rule: its position among the rows, its column, and what is wrong.
 
@@ -49,67 +59,84 @@ def broken_rules(table: TextTable, rules: Rules) -> list[tuple[int, str, Problem
         table: A table that has all known columns, with paths in POSIX form.
         rules: What the manifest must hold.
     """
-    try:
-        _schema(rules).validate(table.frame, lazy=True)
-    except pa.errors.SchemaErrors as errors:
-        cases = errors.failure_cases.dropna(subset="index").drop_duplicates(["check", "column", "index"])
-        return list(_told(cases, table, rules))
-    return []
+    return [*_empty_cells(table, rules), *_wrong_cells(table, [*_path_rules(table), *_other_rules(rules)])]
 
 
-def _schema(rules: Rules) -> pa.DataFrameSchema:
-    path = [
-        pa.Check(lambda cells: ~cells.str.match(ABSOLUTE), error="absolute"),
-        pa.Check(lambda cells: ~cells.str.match(LEAVES), error="leaves"),
-        pa.Check(lambda cells: ~cells.str.contains(CONTROL), error="control"),
+def _empty_cells(table: TextTable, rules: Rules) -> Iterator[tuple[int, str, Problem]]:
+    for column in rules.required:
+        for position in table.frame[column].isna().to_numpy().nonzero()[0].tolist():
+            mend = "fill in the cell or delete the row"
+            yield position, column, table.problem(position, f"{column} is empty", mend)
+
+
+def _wrong_cells(table: TextTable, rules: Sequence[_Rule]) -> Iterator[tuple[int, str, Problem]]:
+    for column, broken, tell in rules:
+        filled = table.frame[column].dropna()
+        wrong = filled[broken(filled)]
+        for position, cell in zip(wrong.index.tolist(), wrong, strict=True):
+            yield position, column, table.problem(position, *tell(cell))
+
+
+def _path_rules(table: TextTable) -> list[_Rule]:
+    paths = table.frame["path"]
+    first = dict(zip(paths[::-1], table.rows[::-1].tolist(), strict=True))
+    return [
+        _Rule(
+            "path",
+            lambda cells: cells.duplicated(),
+            lambda cell: (f"file '{cell}' is listed again, first in row {first[cell]}", "delete a row"),
+        ),
+        _Rule(
+            "path",
+            lambda cells: cells.str.match(ABSOLUTE),
+            lambda cell: (f"path '{cell}' is absolute", "write it relative to the manifest"),
+        ),
+        _Rule(
+            "path",
+            lambda cells: cells.str.match(LEAVES),
+            lambda cell: (f"path '{cell}' leaves the folder", "keep images in the manifest's folder"),
+        ),
+        _Rule(
+            "path",
+            lambda cells: cells.str.contains(CONTROL),
+            lambda cell: (f"path {cell!r} holds a control character", "rename the file"),
+        ),
     ]
-    text = pa.Check(lambda cells: ~cells.str.contains(CONTROL), error="unprintable")
-    checks = {
-        "path": path,
-        "label": [text] if rules.classes is None else [pa.Check.isin(rules.classes, error="class")],
-        "package_id": [text, pa.Check(lambda cells: ~cells.str.casefold().isin(GAPS), error="gap")],
-        "metallization": [text],
-        "cycles": [pa.Check(lambda cells: cells.str.fullmatch(CYCLES), error="cycles")],
-        "split": [pa.Check.isin(SPLITS, error="split")],
-    }
-    return pa.DataFrameSchema(
-        {
-            name: pa.Column(
-                None,
-                checks[name],
-                nullable=name not in rules.required,
-                unique=name == "path",
-                report_duplicates="exclude_first",
-            )
-            for name in COLUMNS
-        }
+
+
+def _other_rules(rules: Rules) -> list[_Rule]:
+    needed = "package_id" in rules.required
+    gap_mend = "name the physical part or delete the row" if needed else "name the physical part or empty the cell"
+    return [
+        _printable("label") if rules.classes is None else _one_of("label", rules.classes),
+        _printable("package_id"),
+        _printable("metallization"),
+        _Rule(
+            "package_id",
+            lambda cells: cells.str.casefold().isin(GAPS),
+            lambda cell: (f"package_id '{cell}' names no package", gap_mend),
+        ),
+        _Rule(
+            "cycles",
+            lambda cells: ~cells.str.fullmatch(CYCLES),
+            lambda cell: (f"cycles '{cell}' is no whole number from 0", "write 0, 100, 200, …"),
+        ),
+        _one_of("split", SPLITS),
+    ]
+
+
+def _printable(column: str) -> _Rule:
+    return _Rule(
+        column,
+        lambda cells: cells.str.contains(CONTROL),
+        lambda cell: (f"{cell!r} holds a control character", "write the cell anew"),
     )
 
 
-def _told(cases: pd.DataFrame, table: TextTable, rules: Rules) -> Iterator[tuple[int, str, Problem]]:
-    paths = table.frame["path"]
-    first = dict(zip(paths[::-1], table.rows[::-1].tolist(), strict=True))
-    needed = "package_id" in rules.required
-    gap_mend = "name the physical part or delete the row" if needed else "name the physical part or empty the cell"
-    telling: dict[str, Callable[[str], tuple[str, str]]] = {
-        "absolute": lambda cell: (f"path '{cell}' is absolute", "write it relative to the manifest"),
-        "leaves": lambda cell: (f"path '{cell}' leaves the folder", "keep images in the manifest's folder"),
-        "control": lambda cell: (f"path {cell!r} holds a control character", "rename the file"),
-        "unprintable": lambda cell: (f"{cell!r} holds a control character", "write the cell anew"),
-        TWICE: lambda cell: (f"file '{cell}' is listed again, first in row {first[cell]}", "delete a row"),
-        "class": lambda cell: (f"unknown label '{cell}'", choice(cell, rules.classes or ())),
-        "gap": lambda cell: (f"package_id '{cell}' names no package", gap_mend),
-        "cycles": lambda cell: (f"cycles '{cell}' is no whole number from 0", "write 0, 100, 200, …"),
-        "split": lambda cell: (f"unknown split '{cell}'", choice(cell, SPLITS)),
-    }
-    for position, column, check, cell in zip(
-        cases["index"].astype(int), cases["column"], cases["check"], cases["failure_case"], strict=True
-    ):
-        if check == MISSING_CELL:
-            what, mend = f"{column} is empty", "fill in the cell or delete the row"
-        else:
-            what, mend = telling[check](cell)
-        yield position, column, table.problem(position, what, mend)
+def _one_of(column: str, words: Sequence[str]) -> _Rule:
+    return _Rule(
+        column, lambda cells: ~cells.isin(words), lambda cell: (f"unknown {column} '{cell}'", choice(cell, words))
+    )
 
 
 def choice(word: str, words: Sequence[str]) -> str:

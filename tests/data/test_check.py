@@ -208,7 +208,7 @@ def test_it_starts_without_heavy_libraries(folder: "DataFolder", tmp_path: Path)
     )
     assert done.returncode == 0
     imported = set(re.findall(r"\| +(\w+)$", done.stderr, flags=re.MULTILINE))
-    assert "pandera" in imported
+    assert "pandas" in imported
     assert not imported & {"torch", "lightning", "mlflow", "sklearn", "scipy", "albumentations", "cv2", "matplotlib"}
 
 

@@ -3,10 +3,18 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from csam_lightning.data.folds import Fold, balance, check_disjoint, fold_table, make_folds, split_packages
+from csam_lightning.data.folds import (
+    Fold,
+    balance,
+    check_disjoint,
+    fold_table,
+    make_folds,
+    split_packages,
+    surely_splits,
+)
 from csam_lightning.errors import InputError
 from tests.conftest import CLASSES, tiny_table
 
@@ -44,6 +52,32 @@ def test_split_repairs_what_stratification_leaves_out() -> None:
     for seed in range(30):
         fold = split_packages(labels, packages, num_folds=5, seed=seed)
         assert all({"A", "B", "D"} == set(labels[fold == number]) for number in range(5))
+
+
+@given(st.lists(st.sets(st.sampled_from("ABCD"), min_size=1), min_size=6, max_size=40), st.integers(2, 5))
+@settings(max_examples=60)
+def test_split_that_is_sure_can_be_made(carried: list[set[str]], folds: int) -> None:
+    pairs = [(label, f"p{number}") for number, labels in enumerate(carried) for label in sorted(labels)]
+    labels, packages = (np.array(column) for column in zip(*pairs, strict=True))
+    assume(surely_splits(labels, packages, num_folds=folds))
+    fold = split_packages(labels, packages, num_folds=folds, seed=0)
+    assert all(set(labels[fold == number]) == set(labels) for number in range(folds))
+
+
+@pytest.mark.parametrize(
+    ("carried", "sure"),
+    [
+        (["A", "B"] * 5, True),
+        (["A", "B"] * 4, False),
+        (["AB"] * 5, True),
+        (["ABC"] * 9, True),
+        (["ABC"] * 8, False),
+    ],
+)
+def test_split_into_five_folds_is_sure_where_packages_are_many(carried: list[str], sure: bool) -> None:
+    pairs = [(label, f"p{number}") for number, labels in enumerate(carried) for label in labels]
+    labels, packages = (np.array(column) for column in zip(*pairs, strict=True))
+    assert surely_splits(labels, packages, num_folds=5) is sure
 
 
 def test_split_that_cannot_be_made_is_an_error() -> None:
