@@ -110,6 +110,7 @@ class TrainerConfig:
     devices: int
     strategy: Strategy
     precision: str
+    cuda_graphs: bool
     threads_per_fold: int
     processes: int | None
 
@@ -156,6 +157,8 @@ def check_values(config: TrainConfig) -> None:
     _at_least(1, "trainer.devices", trainer.devices)
     batch, devices = config.data.batch_size, trainer.devices
     _require(batch % devices == 0, "data.batch_size", batch, f"a multiple of trainer.devices={devices}")
+    alone = devices == 1 or not trainer.cuda_graphs
+    _require(alone, "trainer.cuda_graphs", trainer.cuda_graphs, f"false, or trainer.devices=1 instead of {devices}")
     if trainer.processes is not None:
         _at_least(1, "trainer.processes", trainer.processes)
     check_seed(config.seed)

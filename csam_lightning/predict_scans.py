@@ -10,6 +10,7 @@ from typing import Annotated
 from omegaconf import DictConfig
 from pydantic import Field
 
+from csam_lightning.allocator import keep_freed_memory
 from csam_lightning.cli import typed
 from csam_lightning.config import TrackingConfig
 from csam_lightning.display import wide_console
@@ -79,6 +80,7 @@ def predict_scans(config: DictConfig) -> None:
             raise InputError(f"{value} makes no sense here", where=name, mend=f"give a whole number from {least}")
     source, folder = Path(settings.input).expanduser(), Path(settings.output).expanduser()
     _check_output(source, folder)
+    keep_freed_memory()
     device = device_for(settings.accelerator)
     ensemble = load_model(settings.model, uri=settings.tracking.uri).to(device)
     warnings = limits(ensemble, rule)

@@ -1,11 +1,13 @@
-"""How the cells that run side by side on one machine share its cores and its memory."""
+"""How the cells that run side by side on one machine share its cores, its memory and its GPUs' memory."""
 
 from dataclasses import replace
+from math import inf
 
 from omegaconf import DictConfig
 
 from csam_lightning.config import Arch, TrainConfig
 from csam_lightning.errors import InputError
+from csam_lightning.gpus import MAYBE_NVIDIA, free_gpu_memory
 from csam_lightning.processes import usable_cores, usable_memory
 
 FOLD_BYTES = {
@@ -19,12 +21,17 @@ FOLD_BYTES = {
 Just above what was measured between 32 and 350 px in batches of 8 to 64.
 """
 
+CUDA_CONTEXT_BYTES = 0.5e9
+"""Memory of a GPU that a process takes before it does anything there, about."""
+
 SHARE_FOR_FOLDS = 0.8
-"""Of a machine's memory; the rest is for the processes that watch the folds, for files and for the system."""
+"""Of a machine's memory, and of a GPU's; the rest is for what watches the folds, for files and for the system."""
 
 
 def with_share_of_machine(config: TrainConfig, launcher: DictConfig) -> TrainConfig:
-    """Return ``config`` with so many folds side by side as a cell has cores and memory for; a given number stays.
+    """Return ``config`` with so many folds side by side as a cell has room for; a given number stays.
+
+    Room is cores, memory and, where a GPU trains each fold, the GPUs' free memory.
 
     Args:
         config: A cell's settings.
@@ -33,8 +40,13 @@ def with_share_of_machine(config: TrainConfig, launcher: DictConfig) -> TrainCon
     if config.trainer.processes is not None:
         return config
     cores = _cores_of_a_cell(launcher)
-    memory = usable_memory() * SHARE_FOR_FOLDS * min(1, cores / usable_cores())
-    processes = max(1, int(min(cores // config.trainer.cores_per_fold, memory // fold_memory(config))))
+    share = SHARE_FOR_FOLDS * min(1, cores / usable_cores())
+    room = (
+        cores // config.trainer.cores_per_fold,
+        usable_memory() * share // fold_memory(config),
+        _folds_on_gpus(config, share),
+    )
+    processes = max(1, int(min(room)))
     return replace(config, trainer=replace(config.trainer, processes=processes))
 
 
@@ -52,6 +64,19 @@ def fold_memory(config: TrainConfig) -> float:
     """Return how many bytes a fold's processes take on a CPU; on a GPU they take less of the machine's own memory."""
     alone, per_pixel = FOLD_BYTES[config.model.arch]
     return alone * config.trainer.devices + per_pixel * config.data.batch_size * config.data.image_size**2
+
+
+def _folds_on_gpus(config: TrainConfig, share: float) -> float:
+    """Return how many folds, dealt out evenly, ``share`` of the GPUs' free memory holds; infinity where none is used.
+
+    What a fold takes there was never measured. It is reckoned as a CUDA context and all that its process takes on a
+    CPU, libraries among it, which a GPU does not hold: more than it should need.
+    """
+    if config.trainer.accelerator not in MAYBE_NVIDIA or config.trainer.devices > 1:
+        return inf
+    free = free_gpu_memory()
+    fold = CUDA_CONTEXT_BYTES + fold_memory(config)
+    return len(free) * (min(free) * share // fold) if free else inf
 
 
 def _cores_of_a_cell(launcher: DictConfig) -> float:

@@ -22,7 +22,7 @@ from csam_lightning.errors import InputError, RunFailedError
 from csam_lightning.evaluation.cell import Cell, prepare_cell
 from csam_lightning.evaluation.identity import read_data
 from csam_lightning.evaluation.result import CellResult
-from csam_lightning.processes import start_preloading
+from csam_lightning.processes import preloaded_context
 from csam_lightning.sharing import with_share_of_machine
 from csam_lightning.sweeps.folder import JobOutcome, SweepFolder
 from csam_lightning.sweeps.session import job_settings
@@ -73,7 +73,7 @@ def _prepare(composed: DictConfig) -> Cell:
     """Return the cell; what its folds import is loaded meanwhile, as soon as its data are known to be sound."""
     config = with_share_of_machine(job_settings(composed), HydraConfig.get().launcher)
     manifest = read_data(config)
-    start_preloading(FOLD_MODULE)
+    preloaded_context(FOLD_MODULE)
     return prepare_cell(config, manifest)
 
 
@@ -114,14 +114,16 @@ def _queued_again(error: Exception) -> bool:
 
 
 def _run(composed: DictConfig, cell: Cell, folder: Path, *, sweep: SweepRun | None) -> CellResult:
-    check_accelerator(cell.config.trainer.accelerator, cell.config.trainer.devices)
-    tracking = cell.config.tracking
+    trainer, tracking = cell.config.trainer, cell.config.tracking
+    check_accelerator(trainer.accelerator, trainer.devices, cuda_graphs=trainer.cuda_graphs)
     uri = store_uri(tracking.uri)
     OmegaConf.update(composed, "tracking.uri", without_password(uri))
     OmegaConf.update(composed, "augment.when", cell.config.augment.when.value)
     params = flatten(OmegaConf.to_container(composed, resolve=True))
     params["data.size"] = str(cell.size)  # null stands for all scans; a chart needs their number
     params.pop("folds")  # a cell's run tells of all its folds, whichever this run asks for
+    if not trainer.cuda_graphs:
+        params.pop("trainer.cuda_graphs")  # runs from before there was such a setting are no different
     return run_cell(
         cell,
         folder,

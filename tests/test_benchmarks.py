@@ -1,42 +1,108 @@
 """The benchmarks run, and what they print is what was measured."""
 
+import shutil
 import sys
+from argparse import ArgumentParser, Namespace
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from multiprocessing import Pipe, get_context
 from pathlib import Path
+from threading import Barrier, Thread
 
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from benchmarks import results
-from benchmarks.fold import FoldFigures, Rounds, Spent, measure_rounds
+from benchmarks import gpu, results, together, usual
+from benchmarks.clock import Spent
+from benchmarks.fold import FoldFigures, Rounds, measure_rounds
+from benchmarks.gpu import verdict
+from benchmarks.images import FEW, Step, cost_rows
+from benchmarks.limit import GraphedLoop
 from benchmarks.observer import CommandFailedError, observe
-from benchmarks.task import Task
+from benchmarks.sweeps import PAPER, Sweeps, ratio
+from benchmarks.task import Task, fold_job
+from benchmarks.together import Gate, Point, Work, Worked, curve, images_per_second, limit, ours
 from benchmarks.training import parts_table, speed_table
+from benchmarks.turn_taker import TurnTaker
+from benchmarks.usual_fold import described_fold
+from csam_lightning.errors import InputError
 from csam_lightning.reporting.tables import Table
 
 TASK = Task(32, 8, 16)
 
 
-def test_every_part_of_an_epoch_is_timed_each_round() -> None:
-    rounds = measure_rounds(TASK, 2)
-    for part in ("ours", "steps", "validation", "input", "checkpoint"):
+def test_every_part_of_an_epoch_is_timed_each_round(work_folder: Path) -> None:
+    rounds = measure_rounds(replace(TASK, precision="bf16-mixed"), 2, work_folder)
+    for part in ("ours", "steps", "validation", "input", "metrics", "logging", "checkpoint"):
         taken = getattr(rounds, part)
         assert len(taken) == 2
         assert all(spent.wall > 0 for spent in taken)
+    assert len(rounds.augmentation) == 2
+
+
+@pytest.mark.filterwarnings("ignore")  # what Lightning says of the defaults that the usual way leaves alone
+def test_the_usual_way_trains_an_epoch_each_time_it_is_asked(
+    tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(empty_store, "usual.db")
+    described = described_fold(TASK, fold_job(TASK, tmp_path, epochs=1), tmp_path / "scans", epochs=2)
+    mine, theirs = Pipe()
+    for _ in range(2):
+        mine.send("go")
+    usual.train_fold(described, 0, [TurnTaker(theirs)])
+    (start, _), (first, memory) = mine.recv(), mine.recv()
+    assert not mine.poll()
+    assert start.wall > 0
+    assert first.cpu > 0
+    assert memory > 10**8
 
 
 def test_tables_hold_medians_and_shares() -> None:
     def times(*seconds: float) -> list[Spent]:
         return [Spent(wall, wall / 2) for wall in seconds]
 
-    rounds = Rounds(times(4, 2, 5), times(1.5, 1, 1), times(0.5, 0.5, 3), times(0.2, 0.2, 9), times(0.1, 0.1, 0))
+    rounds = Rounds(
+        ours=times(4, 2, 5),
+        usual=times(6, 8, 5),
+        steps=times(1.5, 1, 1),
+        validation=times(0.5, 0.5, 3),
+        input=times(0.2, 0.2, 9),
+        augmentation=times(0.3, 0.1, 0.1),
+        metrics=times(0.02, 0.02, 0.1),
+        logging=times(0.04, 0.04, 0.02),
+        checkpoint=times(0.1, 0.1, 0),
+        usual_bytes=[300_000_000, 400_000_000],
+    )
     figures = FoldFigures(TASK, rounds, ours_bytes=300_000_000, limit_bytes=200_000_000)
-    limit, ours = speed_table([figures]).rows
-    assert limit == [TASK.name, "limit", 16 / 1.5, 1000 * 0.75 / 16, 200.0, 1.0]
-    assert ours == [TASK.name, "ours", 16 / 4, 1000 * 2 / 16, 300.0, 0.75]
-    [parts] = parts_table([figures]).rows
-    assert parts[1:] == pytest.approx([2, 0.5, 0.25, 0.1, 0.05, 1.1, 0.05])
+    first, second, third = speed_table([figures]).rows
+    assert first == [TASK.name, "limit", 16 / 1.5, 1000 * 0.75 / 16, 200.0, 1.0, 6 / 2]
+    assert second == [TASK.name, "ours", 16 / 4, 1000 * 2 / 16, 300.0, 0.75, 1.5]
+    assert third == [TASK.name, "usual", 16 / 6, 1000 * 3 / 16, 400.0, None, 1.0]
+    names, seconds = zip(*parts_table([figures]).rows, strict=True)
+    assert list(seconds) == pytest.approx([2, 0.5, 0.25, 0.1, 0.05, 0.01, 0.02, 0.05, 1.02, 0.075])
+    assert (names[0], names[-2]) == ("ours", "the rest")
+
+
+def test_a_fold_in_bf16_has_no_usual_row() -> None:
+    once = [Spent(1, 1)]
+    rounds = Rounds(ours=once, steps=once, validation=once)
+    figures = FoldFigures(replace(TASK, precision="bf16-mixed"), rounds, ours_bytes=1, limit_bytes=1)
+    assert [(row[1], row[-1]) for row in speed_table([figures]).rows] == [("limit", None), ("ours", None)]
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+def test_cost_per_image_leaves_out_what_few_images_take() -> None:
+    few = [{"check": Step(seconds, 0), "training": Step(1.0, 0)} for seconds in (1.0, 2.0, 9.0)]
+    many = [{"check": Step(4.8, 10**6), "training": Step(2.12, 0)}]
+    check, training = cost_rows(FEW + 1400, many, few)
+    assert check == ["1700", "check", 4.8, pytest.approx(2000), 1.0]
+    assert training[3] == pytest.approx(1000)  # of 1,400 images 1,120 train
+
+
 def test_a_command_is_measured_with_all_that_it_starts(tmp_path: Path) -> None:
     work = "import time; x = bytearray(10**8); sum(range(4 * 10**7)); time.sleep(2)"  # memory is looked at each second
     code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {work!r}])"
@@ -64,3 +130,143 @@ def test_results_are_kept_with_the_machine(
     assert "torch 2." in text
     assert "A note." in text
     assert "61.2" in capsys.readouterr().out
+
+
+def test_processes_are_counted_while_all_of_them_work() -> None:
+    one_epoch_a_second = [0.0, 1.0, 2.0, 3.0, 4.0]
+    late_and_slow = [1.0, 3.0]
+    assert images_per_second([one_epoch_a_second, late_and_slow], 10) == pytest.approx((2 * 10 + 1 * 10) / 2)
+
+
+@pytest.mark.parametrize("work", [limit, ours])
+def test_a_process_marks_its_epochs_after_all_are_warm(work: Work) -> None:
+    worked = work(replace(TASK, precision="bf16-mixed"), 1, Barrier(1))
+    assert len(worked.marks) == 2
+    assert worked.marks == sorted(worked.marks)
+    assert worked.memory > 10**8
+
+
+def test_more_processes_are_tried_as_long_as_they_pay(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = {1: 1.0, 2: 1.2, 4: 2.4, 8: 2.4}
+
+    def run(_: Work, __: Task, *, epochs: int, processes: int) -> list[Worked]:
+        return [Worked([0, seconds[processes] * epochs], 7)] * processes
+
+    monkeypatch.setattr(together, "run_together", run)
+    points = curve(limit, TASK, epochs=1, counts=[1, 2, 4, 8])
+    assert [point.processes for point in points] == [1, 2, 4]
+    assert [point.rate for point in points] == pytest.approx([16, 2 * 16 / 1.2, 4 * 16 / 2.4])
+
+
+def test_processes_that_fail_end_the_trying(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(_: Work, __: Task, *, epochs: int, processes: int) -> list[Worked]:
+        if processes > 1:
+            raise CommandFailedError("out of memory")
+        return [Worked([0, epochs], 7)]
+
+    monkeypatch.setattr(together, "run_together", run)
+    assert curve(limit, TASK, epochs=1, counts=[1, 2, 4]) == [Point(1, 16.0, 7)]
+
+
+def test_a_part_that_fails_ends_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: gpu.Sizes, __: Namespace) -> gpu.Measured:
+        raise CommandFailedError("train failed:\nout of memory")
+
+    def reach(_: gpu.Sizes, __: Namespace) -> gpu.Measured:
+        return [verdict("speed", measured=9, least=8)], Table("cell", "A cell", ["who"], [["ours"]])
+
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    monkeypatch.setattr(gpu, "PARTS", {"limit": fail, "cell": reach})
+    parser = ArgumentParser()
+    gpu.add_arguments(parser)
+    gpu.main(parser.parse_args(["--accelerator", "cpu"]))
+    [kept] = tmp_path.iterdir()
+    assert "| limit: failed, out of memory |  |  | no |" in kept.read_text()
+    assert "| speed | ≥ 8 | 9 | yes |" in kept.read_text()
+    assert "A cell" in capsys.readouterr().out
+
+
+def test_a_process_that_dies_leaves_no_other_waiting() -> None:
+    gate = get_context("spawn").Barrier(2)
+    (mine, theirs), (from_the_dead, dead) = Pipe(), Pipe()
+
+    def wait(_: Task, __: int, gate: Gate) -> Worked:
+        gate.wait()
+        return Worked([], 0)
+
+    Thread(target=together._send, args=(theirs, wait, TASK, 1, gate)).start()
+    dead.close()
+    assert together._received(from_the_dead, gate) == "its process died"
+    assert together._received(mine, gate) == ""
+
+
+def test_a_process_that_fails_says_why() -> None:
+    gate = get_context("spawn").Barrier(2)
+    mine, theirs = Pipe()
+
+    def fail(_: Task, __: int, ___: Gate) -> Worked:
+        raise MemoryError("no room")
+
+    together._send(theirs, fail, TASK, 1, gate)
+    assert together._received(mine, gate) == "MemoryError: no room"
+    assert gate.broken
+
+
+def test_the_tenth_is_spread_evenly_over_the_grid() -> None:
+    tenth = PAPER.tenth
+    assert len(PAPER.cells) == 175
+    assert len(set(tenth)) == 18
+    assert set(tenth) < set(PAPER.cells)
+    for place, values in enumerate((PAPER.sizes, PAPER.image_sizes, PAPER.batch_sizes)):
+        often = Counter(cell[place] for cell in tenth)
+        assert set(often) == set(values)
+        assert max(often.values()) - min(often.values()) <= 1
+
+
+@given(st.tuples(*[st.floats(0, 1e3)] * 3).filter(any))
+def test_the_extrapolation_leaves_out_no_cost(costs: tuple[float, float, float]) -> None:
+    def seconds(cells: Sequence[tuple[int, int, int]]) -> float:
+        per_cell, per_step, per_pixel = costs
+        return sum(per_cell + per_step * size / batch + per_pixel * size * side**2 for size, side, batch in cells)
+
+    assert seconds(PAPER.cells) <= ratio(PAPER.cells, PAPER.tenth) * seconds(PAPER.tenth) * (1 + 1e-9)
+
+
+def test_the_three_sweeps_change_one_factor_at_a_time(tmp_path: Path) -> None:
+    sweeps = Sweeps(PAPER, tmp_path, "gpu", 3, ("trainer.precision=bf16-mixed",))
+    _, image_size, _ = sweeps.commands()
+    assert image_size[1:4] == ["-m", "csam_lightning.train", "-m"]
+    assert image_size[4:8] == [
+        "+experiment=image_size",
+        "data.size=840",
+        "data.image_size=50,100,150,200,250,300,350",
+        "data.batch_size=8",
+    ]
+    assert {"trainer.max_epochs=20", "hydra.launcher.n_jobs=3", "trainer.precision=bf16-mixed"} < set(image_size)
+
+
+def test_a_target_is_reached_or_not() -> None:
+    assert verdict("speed", measured=0.8, least=0.8) == ["speed", "≥ 0.8", 0.8, "yes"]
+    assert verdict("time", measured=45.1, most=45) == ["time", "≤ 45", 45.1, "no"]
+
+
+def test_a_machine_without_a_gpu_is_told_so_in_one_line() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    parser = ArgumentParser()
+    gpu.add_arguments(parser)
+    with pytest.raises(InputError, match=r"^trainer\.accelerator=gpu: No supported gpu backend found!; give auto, cpu"):
+        gpu.main(parser.parse_args([]))
+
+
+def test_a_graphed_step_learns(tmp_path: Path) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("CUDA graphs need a GPU")
+    task = replace(TASK, accelerator="gpu")
+    loop = GraphedLoop(task, fold_job(task, tmp_path, epochs=1))
+    before = [weight.clone() for weight in loop.weights]
+    loop.train()
+    assert all(weight.isfinite().all() for weight in loop.weights)
+    assert any(not torch.equal(old, new) for old, new in zip(before, loop.weights, strict=True))

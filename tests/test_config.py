@@ -131,6 +131,7 @@ def cell_id(composed: Compose, scans: Path, *overrides: str) -> str:
         "model.arch=resnet34",
         "data.size=8",
         "trainer.devices=2",
+        "trainer.cuda_graphs=true",
     ],
 )
 def test_what_touches_numbers_makes_another_cell(override: str, composed: Compose, scans_folder: Path) -> None:
@@ -143,6 +144,24 @@ def test_what_touches_numbers_makes_another_cell(override: str, composed: Compos
 )
 def test_what_touches_no_number_makes_no_other_cell(override: str, composed: Compose, scans_folder: Path) -> None:
     assert cell_id(composed, scans_folder) == cell_id(composed, scans_folder, override)
+
+
+def test_cells_from_before_a_setting_keep_their_identity(composed: Compose, scans_folder: Path) -> None:
+    """As they were identified before there were CUDA graphs: by these settings of the trainer and no others."""
+    base = ["data=folder", f"data.root={scans_folder}", "data.image_size=32", "data.num_folds=2"]
+    config = typed(composed(*base), TrainConfig)
+    assert set(prepare_cell(config, read_data(config)).identity["trainer"]) == {
+        *("max_epochs", "learning_rate", "weight_decay", "warmup_epochs", "select"),
+        *("accelerator", "precision", "threads_per_fold"),
+    }
+
+
+def test_cuda_graphs_are_for_one_device(composed: Compose) -> None:
+    with pytest.raises(InputError) as caught:
+        check_values(typed(composed("trainer.cuda_graphs=true", "trainer.devices=2"), TrainConfig))
+    assert str(caught.value) == (
+        "trainer.cuda_graphs: True makes no sense here; give false, or trainer.devices=1 instead of 2"
+    )
 
 
 def test_changed_image_makes_another_cell(composed: Compose, scans_folder: Path) -> None:

@@ -27,7 +27,6 @@ PRELOADED = (
     "csam_lightning.reporting.figures_sweep",
     "matplotlib.figure",
     "mlflow.tracking",
-    "pandera.pandas",
     "pytorch_grad_cam",
     "sklearn.covariance",
     "sklearn.model_selection",

@@ -47,11 +47,13 @@ class CellKey:
 
         Where results go, where data lie and how many folds run side by side touch no number; which folds are
         trained now is left out too, so that the folds of a cell can be trained one by one. The number of devices is
-        told where there are several: they add numbers up in another order. All of them train by the same strategy.
+        told where there are several: they add numbers up in another order. All of them train by the same strategy. CUDA
+        graphs are told where they are used.
         """
         settings = asdict(self.config)
         data = {name: settings["data"][name] for name in ("size", "image_size", "batch_size", "protocol", "num_folds")}
-        no_number = {"processes", "strategy"} | ({"devices"} if self.config.trainer.devices == 1 else set())
+        told = {"devices": self.config.trainer.devices > 1, "cuda_graphs": self.config.trainer.cuda_graphs}
+        no_number = {"processes", "strategy", *(name for name, differs in told.items() if not differs)}
         trainer = {name: value for name, value in settings["trainer"].items() if name not in no_number}
         weights = weights_file(self.config.model.weights)
         if weights is not None:

@@ -87,9 +87,12 @@ class ScanClassifier(L.LightningModule):
         accuracy = (logits.detach().argmax(dim=1) == codes).float().mean()
         self.train_loss.update(loss, len(codes))
         self.train_accuracy.update(accuracy, len(codes))
-        images_here = torch.tensor(float(len(codes)), device=loss.device)
-        images_per_device = self.trainer.strategy.reduce(images_here.clone(), reduce_op="mean")
-        return loss * (images_here / images_per_device)
+        return loss if self.trainer.world_size == 1 else loss * self._share_of_images(loss.new_tensor(len(codes)))
+
+    def _share_of_images(self, here: Tensor) -> Tensor:
+        """Return ``here``, this device's images of the step, over the devices' mean; scalars."""
+        per_device = self.trainer.strategy.reduce(here.clone(), reduce_op="mean")
+        return here / cast("Tensor", per_device)
 
     def on_train_epoch_end(self) -> None:
         """Log the running means: once, since to log a metric at each step costs more than the metric."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from csam_lightning.allocator import keep_freed_memory
 from csam_lightning.data.augment import Augmentation, AugmentationPlan
 from csam_lightning.data.datamodule import EVALUATION_BATCH, FoldDataModule, LabelledScans, images_as_seen
 from csam_lightning.data.resident import ResidentDataModule, can_reside
@@ -18,6 +19,7 @@ from csam_lightning.model.novelty import NoveltyStatistics, features_noted
 from csam_lightning.training.callbacks import EpochKeeper
 from csam_lightning.training.checkpoints import write_checkpoint
 from csam_lightning.training.devices import check_accelerator
+from csam_lightning.training.graphs import GraphedSteps
 from csam_lightning.training.job import FoldFolder, FoldJob, FoldOutcome, FoldPredictions, Rank
 from csam_lightning.training.ranks import check_shares, joined, trainer_settings
 
@@ -99,12 +101,15 @@ def _tidy(folder: FoldFolder, rank: Rank) -> None:
 
 
 def _prepare_process(job: FoldJob) -> None:
+    keep_freed_memory()
     torch.set_num_threads(job.trainer.threads_per_fold)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # what is logged is synchronised already
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+    # Else determinism fills every new tensor with NaN, some 400 times a step; all are written before they are read.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # torch does not declare it
     seed = np.random.SeedSequence((job.seed, job.fold.number)).generate_state(1)[0]
     L.seed_everything(int(seed), verbose=False)
 
@@ -142,19 +147,19 @@ def _data(
 
 
 def _trainer(job: FoldJob, keeper: EpochKeeper, rank: Rank) -> L.Trainer:
-    check_accelerator(job.trainer.accelerator, rank.of)
+    check_accelerator(job.trainer.accelerator, rank.of, cuda_graphs=job.trainer.cuda_graphs)
     return L.Trainer(
         max_epochs=job.trainer.max_epochs,
         accelerator=job.trainer.accelerator,
         precision=job.trainer.precision,  # type: ignore[arg-type]  # checked by check_values
-        callbacks=[keeper],
+        callbacks=[keeper, *([GraphedSteps()] if job.trainer.cuda_graphs else [])],
         logger=False,
         deterministic="warn",
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
         default_root_dir=job.folder,
-        **trainer_settings(rank),
+        **trainer_settings(rank, job.trainer.accelerator),
     )
 
 

@@ -56,11 +56,13 @@ class Rank:
         number: From 0.
         of: How many there are.
         meeting: A new file for each fold, by which several processes find each other.
+        place: Which of the folds side by side is theirs, from 0: folds of one GPU each are dealt out by it.
     """
 
     number: int = 0
     of: int = 1
     meeting: Path | None = None
+    place: int = 0
 
     @property
     def leads(self) -> bool:

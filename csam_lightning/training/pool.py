@@ -73,21 +73,25 @@ class _Worker:
 
 @dataclass
 class _Crew:
-    """The processes that train one fold after the other together, one for each of its devices."""
+    """The processes that train one fold after the other together, one for each of its devices.
+
+    ``place`` is a number from 0 that no other crew has at the same time.
+    """
 
     workers: list[_Worker]
+    place: int
     fold: int = -1
 
     @classmethod
-    def start(cls, devices: int) -> Self:
-        return cls([_Worker.start() for _ in range(devices)])
+    def start(cls, devices: int, *, place: int) -> Self:
+        return cls([_Worker.start() for _ in range(devices)], place)
 
     def give(self, turn: Turn) -> None:
         """Hand over the next fold."""
         self.fold = turn.job.fold.number
         meeting = turn.job.folder / f".meeting-{uuid4().hex}"
         for number, worker in enumerate(self.workers):
-            worker.give(turn, Rank(number, len(self.workers), meeting))
+            worker.give(turn, Rank(number, len(self.workers), meeting, self.place))
 
     def receive(self, ready: Sequence[object]) -> list[Event | FoldLaidAside]:
         """Return what is new: epochs, and one end of the turn, when all have ended it or as soon as one has failed."""
@@ -138,7 +142,8 @@ def train_folds(jobs: Sequence[FoldJob], *, processes: int, watch: Callable[[Eve
     try:
         while turns or crews:
             while len(crews) < processes and (turn := turns.take()):
-                crews.append(_Crew.start(turn.job.trainer.devices))
+                place = min(set(range(processes)) - {crew.place for crew in crews})
+                crews.append(_Crew.start(turn.job.trainer.devices, place=place))
                 crews[-1].give(turn)
             ready = wait([worker.pipe for crew in crews for worker in crew.workers], timeout=POLL_SECONDS)
             if not ready:

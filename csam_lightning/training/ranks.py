@@ -11,6 +11,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from torch import distributed
 
 from csam_lightning.errors import InputError
+from csam_lightning.gpus import MAYBE_NVIDIA
 from csam_lightning.model.batch_norm import WholeBatchSync
 from csam_lightning.training.checkpoints import CheckpointWriter
 from csam_lightning.training.job import FoldJob, Rank
@@ -41,13 +42,14 @@ class _Started(LightningEnvironment):
         return 0
 
 
-def trainer_settings(rank: Rank) -> dict[str, Any]:
+def trainer_settings(rank: Rank, accelerator: str) -> dict[str, Any]:
     """Return what :class:`lightning.Trainer` is told about devices, and its plugins.
 
-    Several processes train by Lightning's DDP.
+    Several processes train by Lightning's DDP. Folds of one device each are dealt out over the GPUs.
     """
     if rank.of == 1:
-        return {"devices": 1, "plugins": [CheckpointWriter()]}
+        gpus = torch.cuda.device_count() if accelerator in MAYBE_NVIDIA else 0
+        return {"devices": [rank.place % gpus] if gpus else 1, "plugins": [CheckpointWriter()]}
     os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))  # else Lightning takes all cores
     return {
         "devices": rank.of,

@@ -19,6 +19,7 @@ TRAINER = TrainerConfig(
     devices=1,
     strategy=Strategy.auto,
     precision="32-true",
+    cuda_graphs=False,
     threads_per_fold=1,
     processes=1,
 )

@@ -8,20 +8,37 @@ import pytest
 from csam_lightning.config import Arch, ModelConfig
 from csam_lightning.errors import InputError
 from csam_lightning.training.events import EpochEnded, Event, FoldEnded, FoldFailed
-from csam_lightning.training.job import FoldFolder, FoldJob, FoldPredictions
-from csam_lightning.training.pool import FoldsFailedError, train_folds
+from csam_lightning.training.job import FoldFolder, FoldJob, FoldPredictions, Rank
+from csam_lightning.training.pool import FoldsFailedError, _Worker, train_folds
+from csam_lightning.training.turns import Turn
 
 MakeJob = Callable[..., FoldJob]
 
 
-def test_numbers_do_not_depend_on_how_many_folds_run_side_by_side(job: MakeJob) -> None:
+@pytest.fixture
+def places(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The place of every fold that is given to a process, in their order."""
+    given: list[int] = []
+    give = _Worker.give
+
+    def noted(worker: _Worker, turn: Turn, rank: Rank) -> None:
+        given.append(rank.place)
+        give(worker, turn, rank)
+
+    monkeypatch.setattr(_Worker, "give", noted)
+    return given
+
+
+def test_numbers_do_not_depend_on_how_many_folds_run_side_by_side(job: MakeJob, places: list[int]) -> None:
     predictions = []
     for processes in (1, 2):
+        places.clear()
         jobs = [job(f"{processes}-{number}", number, trainer={"max_epochs": 2}) for number in range(3)]
         events: list[Event | None] = []
         train_folds(jobs, processes=processes, watch=events.append)
         assert sorted(event.fold for event in events if isinstance(event, FoldEnded)) == [0, 1, 2]
         assert sum(isinstance(event, EpochEnded) for event in events) == 6
+        assert set(places) == set(range(processes))
         predictions.append([FoldPredictions.read(FoldFolder(made.folder).predictions).test for made in jobs])
     assert all(np.array_equal(one, two) for one, two in zip(*predictions, strict=True))
 
@@ -45,7 +62,7 @@ def test_input_error_in_a_fold_stays_one(job: MakeJob) -> None:
         train_folds([job(model=model)], processes=1, watch=lambda _: None)
 
 
-def test_killed_process_fails_its_fold_and_the_next_one_runs(job: MakeJob) -> None:
+def test_killed_process_fails_its_fold_and_the_next_one_runs_in_its_place(job: MakeJob, places: list[int]) -> None:
     failed: list[FoldFailed] = []
 
     def watch(event: Event | None) -> None:
@@ -60,3 +77,4 @@ def test_killed_process_fails_its_fold_and_the_next_one_runs(job: MakeJob) -> No
         train_folds([first, second], processes=1, watch=watch)
     assert [event.fold for event in failed] == [0]
     assert FoldFolder(second.folder).finished
+    assert places == [0, 0]

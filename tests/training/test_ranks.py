@@ -17,6 +17,7 @@ from csam_lightning.training.events import EpochEnded, Event, FoldEnded
 from csam_lightning.training.fold import train_fold
 from csam_lightning.training.job import FoldFolder, FoldJob, Rank
 from csam_lightning.training.pool import FoldsFailedError, train_folds
+from csam_lightning.training.ranks import trainer_settings
 from tests.training.test_fold import Killed, numbers
 
 MakeJob = Callable[..., FoldJob]
@@ -105,6 +106,15 @@ def test_fold_whose_rank_died_has_failed_and_is_taken_up_to_the_same_bits(job: M
     train_folds([broken], processes=1, watch=lambda _: None)
     assert numbers(FoldFolder(broken.folder)) == numbers(FoldFolder(whole.folder))
     assert {file.name for file in broken.folder.iterdir()} == {file.name for file in whole.folder.iterdir()}
+
+
+def test_folds_of_one_device_each_are_dealt_out_over_the_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    assert trainer_settings(Rank(place=4), "auto")["devices"] == 1
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    dealt = [trainer_settings(Rank(place=place), "gpu")["devices"] for place in range(5)]
+    assert dealt == [[0], [1], [2], [0], [1]]
+    assert trainer_settings(Rank(place=4), "cpu")["devices"] == 1
 
 
 def test_more_devices_than_images_are_an_error(job: MakeJob) -> None:

@@ -1,0 +1,69 @@
+import os
+import subprocess
+import sys
+from multiprocessing.connection import Connection
+
+import pytest
+
+from csam_lightning.allocator import TUNABLES, large_pages
+from csam_lightning.processes import preloaded_context
+from csam_lightning.training.pool import FOLD_MODULE
+
+FAULTS_OF_64_MIB = """
+import resource
+from csam_lightning.allocator import keep_freed_memory
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def of_one_block():
+    before = faults()
+    bytearray(2**26)
+    return faults() - before
+usual = of_one_block()
+keep_freed_memory()
+of_one_block()
+print(usual, of_one_block())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts the page faults of GNU's C library")
+def test_memory_that_was_freed_is_used_again_without_page_faults() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != TUNABLES}
+    told = subprocess.run(
+        [sys.executable, "-c", FAULTS_OF_64_MIB], env=environment, capture_output=True, text=True, check=True
+    )
+    usual, kept = map(int, told.stdout.split())
+    assert usual > 30  # 2**26 bytes are 16,384 pages of 4 KiB, or 32 of 2 MiB
+    assert kept < usual / 10
+
+
+@pytest.mark.parametrize(
+    ("user", "inside"),
+    [
+        (None, "glibc.malloc.hugetlb=1"),
+        ("glibc.malloc.hugetlb=0", "glibc.malloc.hugetlb=1:glibc.malloc.hugetlb=0"),
+    ],
+)
+def test_programs_ask_for_large_pages_unless_the_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, user: str | None, inside: str
+) -> None:
+    if user is None:
+        monkeypatch.delenv(TUNABLES, raising=False)
+    else:
+        monkeypatch.setenv(TUNABLES, user)
+    with large_pages():
+        assert os.environ[TUNABLES] == inside
+    assert os.environ.get(TUNABLES) == user
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no process asks for large pages")
+def test_processes_of_the_folds_ask_for_large_pages() -> None:
+    context = preloaded_context(FOLD_MODULE)
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_send_tunables, args=(theirs,))
+    process.start()
+    assert "glibc.malloc.hugetlb=1" in ours.recv()
+    process.join()
+
+
+def _send_tunables(pipe: Connection) -> None:
+    pipe.send(os.environ[TUNABLES])
