@@ -59,9 +59,8 @@ lint: $(STAMP) ## Check style with ruff
 typecheck: $(STAMP) ## Check types with mypy
 	$(BIN)/mypy
 
-bench: $(STAMP) ## Measure speed and memory of training and start-up on this machine (half an hour; ARGS="--accelerator gpu")
+bench: $(STAMP) ## Measure speed and memory of training and start-up here (over an hour on 2 cores; ARGS="--cell-rounds 0": a quarter of one)
 	$(BIN)/python -m benchmarks training $(ARGS)
-	$(BIN)/python -m benchmarks startup
 
 ui: $(STAMP) ## Open the MLflow UI on http://127.0.0.1:5000
 	@case "$${MLFLOW_TRACKING_URI:-}" in http*) echo "The runs are on the server $$MLFLOW_TRACKING_URI: open that";; \

@@ -3,11 +3,18 @@
 import argparse
 import sys
 
-from benchmarks import cells, images, predict, startup, training
+from benchmarks import cells, gpu, images, predict, startup, training
 from benchmarks.observer import CommandFailedError
 from csam_lightning.errors import InputError
 
-BENCHMARKS = {"training": training, "startup": startup, "images": images, "cells": cells, "predict": predict}
+BENCHMARKS = {
+    "training": training,
+    "gpu": gpu,
+    "startup": startup,
+    "images": images,
+    "cells": cells,
+    "predict": predict,
+}
 
 
 def main() -> None:

@@ -36,13 +36,15 @@ class CellTask:
         batch_size: Images per step.
         epochs: Of each fold.
         accelerator: As ``trainer.accelerator``.
+        simulation: Settings of the simulated data set that differ from the default ones.
     """
 
-    size: int = 420
-    image_size: int = 100
-    batch_size: int = 8
-    epochs: int = 5
+    size: int
+    image_size: int
+    batch_size: int
+    epochs: int
     accelerator: str = "cpu"
+    simulation: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -61,7 +63,27 @@ class CellTask:
             f"data.batch_size={self.batch_size}",
             f"trainer.max_epochs={self.epochs}",
             f"trainer.accelerator={self.accelerator}",
+            *self.simulation,
         ]
+
+    def prepared(self, cache: Path) -> "tuple[Cell, Path]":
+        """Return the cell and its images' folder; they are made and decoded where that has not been done yet."""
+        with initialize_config_module("csam_lightning.conf", version_base="1.3"):
+            composed = compose("train", overrides=[*self.overrides, f"cache_dir={cache.absolute()}"])
+        config = typed(composed, TrainConfig)
+        manifest = read_data(config)
+        return prepare_cell(config, manifest), manifest.root.absolute()
+
+
+LATE = ("data.simulation.read_outs=[500]", "data.simulation.test_counts={A:4,B:4,C:4,D:4}")
+"""A small data set in which every class has enough packages for five folds: one scan of each, at the last read-out."""
+
+CELLS = {
+    "100px": CellTask(420, 100, 8, epochs=20),
+    "50px": CellTask(840, 50, 64, epochs=5),
+    "350px": CellTask(140, 350, 4, epochs=2, simulation=LATE),
+}
+"""The default cell at half its data size, half an hour on two cores; and the published grid's ends, minutes each."""
 
 
 @dataclass
@@ -80,11 +102,7 @@ class CellBench:
         """Make the data set where it is not there yet, decode it, and write down the folds for the usual way."""
         self._task = task
         self._cache = cache.absolute()
-        with initialize_config_module("csam_lightning.conf", version_base="1.3"):
-            composed = compose("train", overrides=[*task.overrides, f"cache_dir={self._cache}"])
-        config = typed(composed, TrainConfig)
-        manifest = read_data(config)
-        self._folds = json.dumps(_described(prepare_cell(config, manifest), manifest.root.absolute(), task))
+        self._folds = json.dumps(_described(*task.prepared(cache), task))
 
     def ours(self, *overrides: str) -> Taken:
         """Run the product's command; start-up, folds, figures and MLflow included."""

@@ -1,29 +1,26 @@
-"""One fold: ours against the limit, epoch by epoch in turns inside one process, and ours split into its parts."""
+"""One fold: ours against the limit and the usual way, epoch by epoch in turns, and ours split into its parts."""
 
-import resource
 import statistics
-import sys
 import tempfile
-import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from benchmarks.clock import Spent, StopWatch, peak_memory, timed
 from benchmarks.task import Task, fold_job
+from benchmarks.usual_fold import UsualFold
 from csam_lightning.training.events import EpochEnded
 
+if TYPE_CHECKING:
+    from benchmarks.limit import BareLoop
+    from benchmarks.parts import Parts
+
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Spent:
-    """What a piece of work took: seconds on the wall clock, and seconds of CPU time of all threads."""
-
-    wall: float
-    cpu: float
 
 
 @dataclass
@@ -32,17 +29,27 @@ class Rounds:
 
     Attributes:
         ours: An epoch of the product, with all that belongs to it.
+        usual: An epoch of benchmarks/usual.py, likewise; none in bf16, which the usual way does not know.
         steps: The limit's training steps.
         validation: The limit's pass over the validation scans.
-        input: The product's loader alone: reading, augmentation, batches.
+        input: The product's loader alone, without augmentation: reading, batches.
+        augmentation: What the loader takes longer with augmentation.
+        metrics: Of all steps and of the validation.
+        logging: Sending an epoch's metrics to MLflow.
         checkpoint: Writing a checkpoint as large as an epoch's.
+        usual_bytes: Peak resident memory of the usual way's process, the last entry the one to look at.
     """
 
     ours: list[Spent] = field(default_factory=list)
+    usual: list[Spent] = field(default_factory=list)
     steps: list[Spent] = field(default_factory=list)
     validation: list[Spent] = field(default_factory=list)
     input: list[Spent] = field(default_factory=list)
+    augmentation: list[Spent] = field(default_factory=list)
+    metrics: list[Spent] = field(default_factory=list)
+    logging: list[Spent] = field(default_factory=list)
     checkpoint: list[Spent] = field(default_factory=list)
+    usual_bytes: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,14 @@ class FoldFigures:
             for ours, steps, validation in zip(self.rounds.ours, self.rounds.steps, self.rounds.validation, strict=True)
         )
 
+    def usual_over(self, *parts: str) -> float | None:
+        """Return the usual way's CPU time over that of ``parts`` together: median of rounds; None in bf16."""
+        if not self.rounds.usual:
+            return None
+        mine = zip(*(getattr(self.rounds, part) for part in parts), strict=True)
+        pairs = zip(self.rounds.usual, mine, strict=True)
+        return float(statistics.median(usual.cpu / sum(spent.cpu for spent in each) for usual, each in pairs))
+
     def seconds(self, part: str, clock: str = "wall") -> float:
         """Return the median over the rounds of what a part takes an epoch, by the ``wall`` clock or in ``cpu`` time."""
         return float(statistics.median(getattr(spent, clock) for spent in getattr(self.rounds, part)))
@@ -78,7 +93,7 @@ def measure_fold(task: Task, *, rounds: int) -> FoldFigures:
     """Measure in processes of their own."""
     return FoldFigures(
         task,
-        in_process(measure_rounds, task, rounds),
+        in_process(_rounds, task, rounds),
         ours_bytes=in_process(_peak_of_ours, task),
         limit_bytes=in_process(_peak_of_limit, task),
     )
@@ -90,51 +105,49 @@ def in_process(work: Callable[..., T], *arguments: object) -> T:
         return pool.submit(work, *arguments).result()
 
 
-def measure_rounds(task: Task, rounds: int) -> Rounds:
+def _rounds(task: Task, rounds: int) -> Rounds:
+    with tempfile.TemporaryDirectory() as scratch:
+        return measure_rounds(task, rounds, Path(scratch))
+
+
+def measure_rounds(task: Task, rounds: int, scratch: Path) -> Rounds:
     """Train a fold of ``rounds`` epochs besides the first; between two epochs the other pieces of work are timed."""
     from benchmarks.limit import BareLoop
     from benchmarks.parts import Parts
     from csam_lightning.training.fold import train_fold
 
-    with tempfile.TemporaryDirectory() as scratch:
-        job = fold_job(task, Path(scratch), epochs=rounds + 1)
-        limit, parts, found = BareLoop(task, job), Parts(job), Rounds()
-        for work in (limit.train, limit.validate):
+    with ExitStack() as stack:
+        job = fold_job(task, scratch, epochs=rounds + 1)
+        usual = stack.enter_context(UsualFold(task, job, scratch)) if task.precision == "32-true" else None
+        limit, found = BareLoop(task, job), Rounds()
+        parts = Parts(job, limit.device)
+        for work in (limit.train, limit.validate, *([usual.epoch] if usual else [])):
             work()  # to warm up
-        watch = _StopWatch()
+        watch = StopWatch()
 
         def between(event: EpochEnded) -> None:
-            ours = watch.lap()
+            trained = watch.lap()
+            logged = timed(partial(parts.log, event.metrics))
             if event.epoch > 1:
-                found.ours.append(ours)
-                found.steps.append(timed(limit.train))
-                found.validation.append(timed(limit.validate))
-                found.input.append(timed(parts.load))
-                found.checkpoint.append(timed(parts.save))
+                found.ours.append(trained + logged)
+                found.logging.append(logged)
+                _time_the_others(found, limit, parts)
+                if usual:
+                    found.usual.append(usual.epoch())
+                    found.usual_bytes.append(usual.memory)
             watch.lap()
 
         train_fold(job, between)
         return found
 
 
-def timed(work: Callable[[], None]) -> Spent:
-    """Return what ``work`` takes."""
-    watch = _StopWatch()
-    work()
-    return watch.lap()
-
-
-class _StopWatch:
-    """Tells time since it was made or last asked."""
-
-    def __init__(self) -> None:
-        self._since = (time.perf_counter(), time.process_time())
-
-    def lap(self) -> Spent:
-        now = (time.perf_counter(), time.process_time())
-        spent = Spent(now[0] - self._since[0], now[1] - self._since[1])
-        self._since = now
-        return spent
+def _time_the_others(found: Rounds, limit: "BareLoop", parts: "Parts") -> None:
+    found.steps.append(timed(limit.train))
+    found.validation.append(timed(limit.validate))
+    found.input.append(timed(parts.read))
+    found.augmentation.append(timed(parts.load) - found.input[-1])
+    found.metrics.append(timed(parts.measure))
+    found.checkpoint.append(timed(parts.save))
 
 
 def _peak_of_ours(task: Task) -> int:
@@ -156,9 +169,3 @@ def _peak_of_limit(task: Task) -> int:
         for work in (limit.train, limit.validate):
             work()
     return peak_memory()
-
-
-def peak_memory() -> int:
-    """Return the most memory that this process has held so far, in bytes."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -6,7 +6,10 @@ import shlex
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 from PIL import Image
@@ -14,7 +17,7 @@ from PIL import Image
 from benchmarks.observer import Taken, observe
 from benchmarks.results import machine, publish
 from csam_lightning.progress import console, track
-from csam_lightning.reporting.tables import Table
+from csam_lightning.reporting.tables import Entry, Table
 
 SIDE = 32
 SCANS_PER_PACKAGE = 6
@@ -23,8 +26,11 @@ FEW = 300
 LABELS = "AABCDDDDDD"
 """Labels of ten packages one after the other: as unbalanced as real ones are."""
 
+ROUNDS = 3
+"""Runs of each size up to ``SHORT`` images; larger ones take so long that noise is lost in them."""
+SHORT = 10_000
+
 STEPS = {
-    "start": "import csam_lightning.data.manifest, csam_lightning.data.scans, csam_lightning.data.folds",
     "manifest": "from csam_lightning.data.manifest import load_manifest\n"
     "manifest = load_manifest(root, classes=None, package_pattern=None, need_labels=True, need_packages=True)",
     "cache": "from csam_lightning.data.scans import cached_scans\n"
@@ -35,11 +41,24 @@ STEPS = {
 }
 """What a cell does before it trains, each step building on the ones before."""
 
+TRAINING = "training"
+TRAINING_SHARE = 0.8
+"""Of the images that one fold trains on."""
+
 NOTES = (
-    f"""Scans of {SIDE} px, {SCANS_PER_PACKAGE} of each package, in files of their own; microseconds per image, what a
-command takes before its first image (Python's imports) taken off. training: an epoch of one fold, batch 64, per
-training image. Memory: the most that all processes of the step held, shared pages counted once.""",
+    f"""Scans of {SIDE} px, {SCANS_PER_PACKAGE} of each package, in files of their own. Seconds: of the whole step;
+microseconds per image: of each image beyond {FEW}, so that starts are left out: what a step took of {FEW} images, in
+the same run, is taken off. Medians of {ROUNDS} rounds in turns, above {SHORT} images of one. training: an epoch of one
+fold, batch 64, per training image. Memory: the most that all processes of the step held, shared pages counted once.""",
 )
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a step took: seconds, and the most bytes that its processes held."""
+
+    seconds: float
+    memory: int
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,14 +71,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> None:
     """Measure, print and keep."""
     facts = machine()
-    rows: list[list[str | float]] = []
-    for images in options.images:
-        console().print(f"{images} images")
-        with tempfile.TemporaryDirectory() as scratch:
-            rows += _measure(Path(scratch), images)
+    runs: dict[int, list[dict[str, Step]]] = {images: [] for images in (FEW, *options.images)}
+    for number in range(ROUNDS):
+        for images, done in runs.items():
+            if number == 0 or images <= SHORT:
+                console().print(f"{images} images, round {number + 1}")
+                with tempfile.TemporaryDirectory() as scratch:
+                    done.append(_measure(Path(scratch), images))
+    few = runs.pop(FEW)
+    rows = [row for images, done in runs.items() for row in cost_rows(images, done, few)]
     header = ["images", "step", "seconds", "µs per image", "peak memory / MB"]
     table = Table("images", "Cost per image", header, rows)
     publish("images", f"python -m benchmarks {shlex.join(sys.argv[1:])}", facts, [table], NOTES)
+
+
+def cost_rows(images: int, runs: list[dict[str, Step]], few: list[dict[str, Step]]) -> Iterator[list[Entry]]:
+    """Yield the rows of the table for one size, from its runs and from those of ``FEW`` images."""
+    for step in runs[0]:
+        seconds, start = (median(run[step].seconds for run in of) for of in (runs, few))
+        share = TRAINING_SHARE if step == TRAINING else 1.0
+        each = 1e6 * (seconds - start) / (share * (images - FEW))
+        yield [str(images), step, seconds, each, median(run[step].memory for run in runs) / 1e6]
 
 
 def write_data_set(root: Path, images: int) -> None:
@@ -76,32 +108,24 @@ def write_data_set(root: Path, images: int) -> None:
     (root / "manifest.csv").write_text("\n".join(lines) + "\n")
 
 
-def _measure(folder: Path, images: int) -> list[list[str | float]]:
+def _measure(folder: Path, images: int) -> dict[str, Step]:
     root = folder / "scans"
     write_data_set(root, images)
 
     def run(*command: str) -> Taken:
         return observe([sys.executable, *command], folder=folder)
 
-    def row(step: str, seconds: float, of: int, memory: int) -> list[str | float]:
-        return [str(images), step, seconds, 1e6 * seconds / of, memory / 1e6]
-
     data = ["data=folder", f"data.root={root}", "cache_dir=cache"]
-    write_data_set(folder / "few", FEW)
-    start = run("-m", "csam_lightning.check", f"data.root={folder / 'few'}").wall
     check = run("-m", "csam_lightning.check", *data)
-    rows = [row("check", check.wall - start, images - FEW, check.memory)]
+    found = {"check": Step(check.wall, check.memory)}
     program, before = f"root = __import__('pathlib').Path({str(root)!r})", 0.0
     for step, code in STEPS.items():
         program += f"\n{code}"
         taken = run("-c", program)
-        if step != "start":
-            rows.append(row(step, taken.wall - before, images, taken.memory))
-            shutil.rmtree(folder / "cache", ignore_errors=step != "cache")
+        found[step] = Step(taken.wall - before, taken.memory)
+        shutil.rmtree(folder / "cache", ignore_errors=step != "cache")
         before = taken.wall
     small = ["folds=[0]", "trainer.max_epochs=1", f"data.image_size={SIDE}", "data.batch_size=64", "data.size=null"]
     trained = run("-m", "csam_lightning.train", *data, *small, "trainer.accelerator=cpu")
     [history] = folder.glob("outputs/cells/*/fold_0/history.json")
-    seconds = float(json.loads(history.read_text())[0]["seconds"])
-    rows.append(row("training", seconds, images * 4 // 5, trained.memory))
-    return rows
+    return found | {TRAINING: Step(float(json.loads(history.read_text())[0]["seconds"]), trained.memory)}

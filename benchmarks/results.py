@@ -19,6 +19,8 @@ from csam_lightning.tracking.environment import code_tags
 FOLDER = Path(__file__).parent / "results"
 CACHE = Path("~/.cache/csam_lightning").expanduser()
 """The product's default."""
+PLAIN_WIDTH = 160
+"""Columns of tables that are not printed to a terminal."""
 LIBRARIES = ("torch", "torchvision", "lightning", "torchmetrics", "albumentations", "mlflow-skinny")
 
 
@@ -65,6 +67,8 @@ def publish(name: str, command: str, facts: Sequence[str], tables: Sequence[Tabl
         The file.
     """
     on = Console()
+    if not on.is_terminal:
+        on = Console(width=PLAIN_WIDTH)
     for table in tables:
         shown = Shown(*table.header, title=table.title, box=box.SIMPLE_HEAD, title_justify="left")
         for row in table.rows:

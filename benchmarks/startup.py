@@ -34,15 +34,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> None:
     """Measure, print and keep."""
+    facts = machine()
+    table = measure(options.rounds, options.cache_dir)
+    publish("startup", f"python -m benchmarks {shlex.join(sys.argv[1:])}", facts, [table], NOTES)
+
+
+def measure(rounds: int, cache_dir: Path) -> Table:
+    """Return how long commands take to start: medians of ``rounds``."""
     with tempfile.TemporaryDirectory() as scratch:
         scans = Path(scratch) / "scans"
         write_data_set(scans, FEW)
-        _main(options, scans)
+        return _measure(rounds, f"cache_dir={cache_dir.absolute()}", scans)
 
 
-def _main(options: argparse.Namespace, scans: Path) -> None:
-    facts = machine()
-    cache = f"cache_dir={options.cache_dir.absolute()}"
+def _measure(rounds: int, cache: str, scans: Path) -> Table:
     train, check = ([sys.executable, "-m", f"csam_lightning.{name}"] for name in ("train", "check"))
     commands = {
         BARE: [sys.executable, "-c", BARE],
@@ -54,7 +59,7 @@ def _main(options: argparse.Namespace, scans: Path) -> None:
     first_step = [*train, *SMALL, cache]
     _first_step(first_step)  # decodes the scans
     seconds: dict[str, list[float]] = {name: [] for name in [*commands, "first step"]}
-    for _ in track(range(options.rounds), description="rounds", total=options.rounds):
+    for _ in track(range(rounds), description="start-up, rounds", total=rounds):
         for name, command in commands.items():
             seconds[name].append(_seconds(command))
         seconds["first step"].append(_first_step(first_step))
@@ -68,8 +73,7 @@ def _main(options: argparse.Namespace, scans: Path) -> None:
         ]
         for name, values in seconds.items()
     ]
-    table = Table("startup", "Start-up", ["what", "seconds", "of the bare imports", "imports torch"], rows)
-    publish("startup", f"python -m benchmarks {shlex.join(sys.argv[1:])}", facts, [table], NOTES)
+    return Table("startup", "Start-up", ["what", "seconds", "of the bare imports", "imports torch"], rows)
 
 
 def _seconds(command: Sequence[str]) -> float:

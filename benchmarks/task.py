@@ -23,6 +23,7 @@ class Task:
         precision: As ``trainer.precision``.
         accelerator: As ``trainer.accelerator``.
         threads: CPU threads of the fold.
+        cuda_graphs: As ``trainer.cuda_graphs``.
     """
 
     image_size: int
@@ -31,6 +32,7 @@ class Task:
     precision: str = "32-true"
     accelerator: str = "cpu"
     threads: int = 1
+    cuda_graphs: bool = False
 
     @property
     def name(self) -> str:
@@ -73,6 +75,7 @@ def fold_job(task: Task, folder: Path, *, epochs: int) -> FoldJob:
             devices=1,
             strategy=Strategy.auto,
             precision=task.precision,
+            cuda_graphs=task.cuda_graphs,
             threads_per_fold=task.threads,
             processes=1,
         ),

@@ -1,4 +1,4 @@
-"""Training speed and memory: a fold against the limit and split into parts, a cell against what is usual."""
+"""Training speed and memory: folds and cells against the limit and what is usual, split into parts; and start-up."""
 
 import argparse
 import shlex
@@ -8,13 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.cell import FOLDS, CellBench, CellRounds, CellTask
+from benchmarks import startup
+from benchmarks.cell import CELLS, FOLDS, CellBench, CellRounds, CellTask
 from benchmarks.fold import FoldFigures, measure_fold
 from benchmarks.observer import Taken
 from benchmarks.results import CACHE, machine, publish
 from benchmarks.task import SIZES
+from benchmarks.usual_fold import FILE_SIDE
 from csam_lightning.progress import console
-from csam_lightning.reporting.tables import Table
+from csam_lightning.reporting.tables import Entry, Table
 from csam_lightning.training.devices import check_accelerator
 
 MEGABYTE = 1e6
@@ -22,11 +24,16 @@ MEGABYTE = 1e6
 NOTES = (
     """limit: a bare PyTorch loop with the same network, optimiser, precision and threads, its tensors in memory: the
 training steps, and one forward pass over the validation scans. ours: an epoch of a fold with input, augmentation,
-metrics, validation, checkpoint and history. Both run in turns in one process; shares are medians of rounds.""",
-    """Parts are CPU seconds of one thread an epoch, each piece run alone; the rest is what remains of ours: metrics,
-Lightning's loop, logging.""",
-    """usual: benchmarks/usual.py, the same images, epochs and batches. Whole commands in turns, start-up included;
-ratios are medians of rounds.""",
+metrics, validation, checkpoint and history, and with sending its metrics to MLflow, which in a cell the watching
+process does. Both run in turns in one process, with one thread; shares are medians of rounds.""",
+    f"""usual: benchmarks/usual.py, the same images, epochs and batches, fp32. Of a fold: in turns with the others, in a
+process that sleeps meanwhile, over PNG files of {FILE_SIDE} px, with as many threads as PyTorch chooses; so the CPU
+time of an image tells, not images/s. Of a cell: whole commands in turns, start-up included. Ratios are medians of
+rounds.""",
+    """Parts are CPU seconds of an epoch, each piece run alone: steps and validation are the limit's, logging is
+MLflow's. The rest is what remains of ours: Lightning's loop, the history file, and noise, which may leave less than
+nothing. The input's share is that of input and augmentation together. Start-up is a table of its own.""",
+    *startup.NOTES,
 )
 
 
@@ -35,8 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rounds", type=int, default=5, help="epochs of each fold that are timed; 0: none (default: %(default)s)"
     )
-    parser.add_argument("--cell-rounds", type=int, default=3, help="runs of each cell; 0: none (default: %(default)s)")
-    parser.add_argument("--cell-epochs", type=int, default=5, help="epochs of each cell's folds (default: %(default)s)")
+    parser.add_argument("--cells", nargs="+", choices=CELLS, default=list(CELLS), help="default: all")
+    parser.add_argument("--cell-rounds", type=int, default=1, help="runs of each cell; 0: none (default: %(default)s)")
+    epochs = ", ".join(f"{name} {task.epochs}" for name, task in CELLS.items())
+    parser.add_argument("--cell-epochs", type=int, help=f"epochs of each cell's folds (default: {epochs})")
+    parser.add_argument(
+        "--startup-rounds", type=int, default=3, help="how often start-up is timed; 0: not (default: %(default)s)"
+    )
     parser.add_argument("--accelerator", choices=("cpu", "gpu"), default="cpu", help="default: %(default)s")
     parser.add_argument("--cache-dir", type=Path, default=CACHE, help="of the scans (default: %(default)s)")
 
@@ -50,9 +62,17 @@ def main(options: argparse.Namespace) -> None:
         folds = list(_folds(options.accelerator, options.rounds))
         tables = [speed_table(folds), parts_table(folds)]
     if options.cell_rounds:
-        task = CellTask(epochs=options.cell_epochs, accelerator=options.accelerator)
-        tables.append(_cell_table(task, _cells(task, options.cell_rounds, options.cache_dir)))
+        for task in _chosen_cells(options):
+            tables.append(cell_table(task, measure_cell(task, options.cell_rounds, options.cache_dir)))
+    if options.startup_rounds:
+        tables.append(startup.measure(options.startup_rounds, options.cache_dir))
     publish("training", f"python -m benchmarks {shlex.join(sys.argv[1:])}", facts, tables, NOTES)
+
+
+def _chosen_cells(options: argparse.Namespace) -> Iterator[CellTask]:
+    for name in options.cells:
+        task = CELLS[name]
+        yield replace(task, epochs=options.cell_epochs or task.epochs, accelerator=options.accelerator)
 
 
 def _folds(accelerator: str, rounds: int) -> Iterator[FoldFigures]:
@@ -67,52 +87,60 @@ def _folds(accelerator: str, rounds: int) -> Iterator[FoldFigures]:
 
 
 def speed_table(folds: Sequence[FoldFigures]) -> Table:
-    """Return images per second, CPU time and memory of the limit and of ours, two rows a fold."""
-    header = ["fold", "who", "images/s", "ms CPU per image", "peak memory / MB", "of the limit"]
-    rows: list[list[str | float]] = []
+    """Return images per second, CPU time and memory of the limit, of ours and of the usual way, a row each a fold."""
+    header = ["fold", "who", "images/s", "ms CPU per image", "peak memory / MB", "of the limit", "usual's CPU / this"]
+    rows: list[list[Entry]] = []
     for fold in folds:
-        images = fold.task.images
-        for who, parts, memory, share in (
-            ("limit", ("steps", "validation"), fold.limit_bytes, 1.0),
+        images, limit = fold.task.images, ("steps", "validation")
+        each: list[tuple[str, tuple[str, ...], int, float | None]] = [
+            ("limit", limit, fold.limit_bytes, 1.0),
             ("ours", ("ours",), fold.ours_bytes, fold.share_of_limit),
-        ):
+        ]
+        if fold.rounds.usual:
+            each.append(("usual", ("usual",), fold.rounds.usual_bytes[-1], None))
+        for who, parts, memory, share in each:
             wall, cpu = (sum(fold.seconds(part, clock) for part in parts) for clock in ("wall", "cpu"))
-            rows.append([fold.task.name, who, images / wall, 1000 * cpu / images, memory / MEGABYTE, share])
+            speed = [images / wall, 1000 * cpu / images, memory / MEGABYTE]
+            rows.append([fold.task.name, who, *speed, share, fold.usual_over(*parts)])
     return Table("speed", "One fold, an epoch with its validation", header, rows)
 
 
 def parts_table(folds: Sequence[FoldFigures]) -> Table:
-    """Return where the CPU time of an epoch goes, a row a fold."""
-    parts = ("steps", "validation", "input", "checkpoint")
-    header = ["fold", "ours / s", *parts, "the rest", "input, share of CPU time"]
-    rows: list[list[str | float]] = []
+    """Return where the CPU time of an epoch goes, a column a fold."""
+    parts = ("steps", "validation", "input", "augmentation", "metrics", "logging", "checkpoint")
+    columns: list[list[Entry]] = [["ours", *parts, "the rest", "input's share"]]
     for fold in folds:
         whole = fold.seconds("ours", "cpu")
-        each = [fold.seconds(part, "cpu") for part in parts]
-        rows.append([fold.task.name, whole, *each, whole - sum(each), fold.seconds("input", "cpu") / whole])
-    return Table("parts", "Where an epoch's CPU time goes, in seconds", header, rows)
+        each = {part: fold.seconds(part, "cpu") for part in parts}
+        share = (each["input"] + each["augmentation"]) / whole
+        columns.append([whole, *each.values(), whole - sum(each.values()), share])
+    header = ["part", *(fold.task.name for fold in folds)]
+    return Table("parts", "Where an epoch's CPU time goes, in seconds", header, list(zip(*columns, strict=True)))
 
 
-def _cells(task: CellTask, rounds: int, cache: Path) -> CellRounds:
+def measure_cell(task: CellTask, rounds: int, cache: Path, settings: Sequence[str] = ()) -> CellRounds:
+    """Run a cell by ours with further ``settings``, the same in bf16, and in the usual way, in turns."""
     bench, found = CellBench(task, cache=cache), CellRounds()
     for number in range(1, rounds + 1):
-        console().print(f"cells, round {number} of {rounds}")
-        found.ours.append(bench.ours())
-        found.ours_bf16.append(bench.ours("trainer.precision=bf16-mixed"))
+        console().print(f"a cell of {task.name}: round {number} of {rounds}")
+        found.ours.append(bench.ours(*settings))
+        found.ours_bf16.append(bench.ours(*settings, "trainer.precision=bf16-mixed"))
         found.usual.append(bench.usual())
     return found
 
 
-def _cell_table(task: CellTask, cells: CellRounds) -> Table:
+def cell_table(task: CellTask, cells: CellRounds) -> Table:
+    """Return what the commands took, a row each."""
     images = task.size * task.epochs * FOLDS
-    header = ["who", "wall / s", "images/s", "CPU / s", "cores used", "peak memory / MB", "usual's wall / this"]
-    rows: list[list[str | float]] = []
+    header = ["who", "wall / s", "images/s", "CPU / s", "ms CPU per image", "cores used", "peak memory / MB"]
+    rows: list[list[Entry]] = []
     for who, taken in (("usual", cells.usual), ("ours", cells.ours), ("ours, bf16", cells.ours_bf16)):
         ratios = [usual.wall / mine.wall for usual, mine in zip(cells.usual, taken, strict=True)]
         wall, cpu = _median(taken, "wall"), _median(taken, "cpu")
         memory = _median(taken, "memory") / MEGABYTE
-        rows.append([who, wall, images / wall, cpu, cpu / wall, memory, statistics.median(ratios)])
-    return Table("cell", f"A cell of {task.name}", header, rows)
+        speed = [wall, images / wall, cpu, 1000 * cpu / images, cpu / wall]
+        rows.append([who, *speed, memory, statistics.median(ratios)])
+    return Table("cell", f"A cell of {task.name}", [*header, "usual's wall / this"], rows)
 
 
 def _median(taken: Sequence[Taken], what: str) -> float:

@@ -7,7 +7,9 @@ arithmetic is that of the product's cell. Whatever is not written here is left a
 import argparse
 import json
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
@@ -97,24 +99,31 @@ class UsualClassifier(L.LightningModule):
         return torch.optim.AdamW(self.parameters(), lr=1e-3, weight_decay=0.05)
 
 
+def train_fold(job: Mapping[str, Any], number: int, callbacks: Sequence[L.Callback] = ()) -> None:
+    """Train fold ``number`` of those that ``job`` describes, see benchmarks/cell.py."""
+    training, validation = job["folds"][number]
+    L.seed_everything(number)
+    size, batch = job["image_size"], job["batch_size"]
+    loaders = (
+        DataLoader(ScanFiles(training, image_size=size, augment=True), batch_size=batch, shuffle=True),
+        DataLoader(ScanFiles(validation, image_size=size, augment=False), batch_size=batch),
+    )
+    trainer = L.Trainer(
+        max_epochs=job["epochs"],
+        accelerator=job["accelerator"],
+        callbacks=list(callbacks),
+        logger=MLFlowLogger("usual", run_name=f"fold {number}", tracking_uri="sqlite:///usual.db"),
+    )
+    trainer.fit(UsualClassifier(job["num_classes"]), *loaders)
+
+
 def main() -> None:
     """Train the folds that the file describes."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.usual", description=__doc__.splitlines()[0])
     parser.add_argument("folds", type=Path, help="JSON, see benchmarks/cell.py")
     job = json.loads(parser.parse_args().folds.read_text())
-    for number, (training, validation) in enumerate(job["folds"]):
-        L.seed_everything(number)
-        size, batch = job["image_size"], job["batch_size"]
-        loaders = (
-            DataLoader(ScanFiles(training, image_size=size, augment=True), batch_size=batch, shuffle=True),
-            DataLoader(ScanFiles(validation, image_size=size, augment=False), batch_size=batch),
-        )
-        trainer = L.Trainer(
-            max_epochs=job["epochs"],
-            accelerator=job["accelerator"],
-            logger=MLFlowLogger("usual", run_name=f"fold {number}", tracking_uri="sqlite:///usual.db"),
-        )
-        trainer.fit(UsualClassifier(job["num_classes"]), *loaders)
+    for number in range(len(job["folds"])):
+        train_fold(job, number)
 
 
 if __name__ == "__main__":

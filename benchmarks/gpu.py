@@ -1,0 +1,222 @@
+"""The four targets of a GPU: a cell, the limit with as many folds at once as pays, the paper's sweeps, its grid."""
+
+import argparse
+import math
+import shlex
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from benchmarks.cell import FOLDS, LATE, CellTask
+from benchmarks.images import SIDE, write_data_set
+from benchmarks.observer import CommandFailedError
+from benchmarks.results import CACHE, machine, publish
+from benchmarks.sweeps import PAPER, Grid, Sweeps, ratio
+from benchmarks.task import Task
+from benchmarks.together import Point, Work, curve, limit, ours
+from benchmarks.training import MEGABYTE, cell_table, measure_cell
+from csam_lightning.config import PRECISIONS
+from csam_lightning.processes import usable_cores
+from csam_lightning.progress import console
+from csam_lightning.reporting.tables import Entry, Table
+from csam_lightning.training.devices import check_accelerator
+
+CELL_TARGET, LIMIT_TARGET, SWEEPS_MINUTES, GRID_MINUTES = 8.0, 0.8, 5.0, 45.0
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much work is done.
+
+    Attributes:
+        fold: What limit and ours train, several at once.
+        cell: What ours and the usual way train.
+        grid: The sweeps' cells.
+        scans: Scans of noise that the sweeps are trained on; None: the simulated data set.
+    """
+
+    fold: Task
+    cell: CellTask
+    grid: Grid
+    scans: int | None = None
+
+
+FULL = Sizes(Task(100, 8, 672), CellTask(840, 100, 8, epochs=5), PAPER)
+"""A fold of the default cell, the cell itself, and the paper's grid."""
+
+TINY = Sizes(
+    Task(32, 8, 16),
+    CellTask(140, 32, 64, epochs=1, simulation=LATE),
+    Grid((60, 120), (20,), (SIDE, 40), (32, 64), (120, SIDE, 64), folds=2, epochs=1),
+    scans=120,
+)
+
+NOTES = {
+    "limit": """limit: a bare loop whose whole step is one CUDA graph, and one forward pass over the validation scans;
+on a CPU, for trials, without graphs. ours: the product's training of a fold. So many processes began together after an
+epoch to warm up; images/s of all over the time in which all worked; more were tried as long as the last step up brought
+5 %. Memory is what PyTorch held of the GPU in one of them, without CUDA's own. The target compares the best of each,
+whatever the number of processes, at equal precision.""",
+    "cell": "The cell: whole commands in turns, start-up included; usual is benchmarks/usual.py, in fp32.",
+    "sweeps": """The sweeps: the product's commands one after the other, cells side by side, from the first command's
+start to the report's end, with decoding of scans that the cache does not hold. Cells that two sweeps share are trained
+once. 280 images are left out: in the simulated set they hold too few packages of one class for five folds.""",
+    "grid": """The tenth: its i-th cell has the i-th data size, image size and batch size, each counted round and round.
+Extrapolated by the greatest of three ratios of the whole grid (280 images among it, as if they could be trained) to the
+tenth: of cells, of steps, of pixels. A cell's time is made of what each cell costs, each step and each pixel, so no
+mixture of them makes the grid's time more.""",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what can be chosen."""
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="default: all")
+    parser.add_argument("--accelerator", choices=("cpu", "gpu"), default="gpu", help="default: %(default)s")
+    parser.add_argument("--tiny", action="store_true", help="try every part on next to no work, minutes on a CPU")
+    parser.add_argument(
+        "--processes", type=int, nargs="+", default=[1, 2, 4, 8, 16], help="folds at once to try (default: %(default)s)"
+    )
+    parser.add_argument("--epochs", type=int, default=20, help="timed in each such process (default: %(default)s)")
+    parser.add_argument("--cell-rounds", type=int, default=1, help="runs of the cell (default: %(default)s)")
+    parser.add_argument(
+        "--cells-at-once",
+        type=int,
+        default=max(1, usable_cores() // FOLDS),
+        help="of the sweeps; the default has a core for each fold (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--settings",
+        nargs="*",
+        help="of the product's commands, such as trainer.precision=bf16-mixed "
+        "(default: trainer.cuda_graphs=true on a GPU)",
+    )
+    parser.add_argument("--cache-dir", type=Path, default=CACHE, help="of the scans (default: %(default)s)")
+
+
+def main(options: argparse.Namespace) -> None:
+    """Measure, print and keep; a part that fails is told of in the table and ends no other."""
+    check_accelerator(options.accelerator, 1)
+    if options.settings is None:
+        options.settings = ["trainer.cuda_graphs=true"] if options.accelerator == "gpu" else []
+    facts = machine()
+    sizes = TINY if options.tiny else FULL
+    targets: list[list[Entry]] = []
+    tables: list[Table] = []
+    for part in options.parts:
+        try:
+            reached, table = PARTS[part](sizes, options)
+        except CommandFailedError as error:
+            console().print(f"{part}: {error}", markup=False)
+            targets.append([f"{part}: failed, {str(error).splitlines()[-1]}", None, None, "no"])
+        else:
+            targets += reached
+            tables.append(table)
+    title = "Targets, on a trial's sizes" if options.tiny else "Targets"
+    tables.insert(0, Table("targets", title, ["target", "wanted", "measured", "reached"], targets))
+    notes = [NOTES[part] for part in options.parts]
+    publish("gpu", f"python -m benchmarks {shlex.join(sys.argv[1:])}", facts, tables, notes)
+
+
+Measured = tuple[list[list[Entry]], Table]
+"""Rows of the table of targets, and a table of what they were made from."""
+
+
+def verdict(target: str, *, measured: float, least: float | None = None, most: float | None = None) -> list[Entry]:
+    """Return a row of the table of targets."""
+    if least is not None:
+        return [target, f"≥ {least:g}", measured, "yes" if measured >= least else "no"]
+    return [target, f"≤ {most:g}", measured, "yes" if most is not None and measured <= most else "no"]
+
+
+def _limit(sizes: Sizes, options: argparse.Namespace) -> Measured:
+    rows: list[list[Entry]] = []
+    targets = []
+    for precision in PRECISIONS:
+        task = replace(sizes.fold, precision=precision, accelerator=options.accelerator)
+        best = {}
+        for who, points in _curves(task, options):
+            rows += [[precision, who, str(at.processes), at.rate, at.memory / MEGABYTE] for at in points]
+            best[who] = max((at.rate for at in points), default=math.nan)
+        bound = best.pop("limit")
+        reached = max((rate for rate in best.values() if rate > 0), default=math.nan) / bound
+        targets.append(verdict(f"ours / limit, {task.name}", measured=reached, least=LIMIT_TARGET))
+    header = ["precision", "who", "folds at once", "images/s together", "memory of one / MB"]
+    return targets, Table("limit", f"Folds at once, {sizes.fold.images} images an epoch", header, rows)
+
+
+def _curves(task: Task, options: argparse.Namespace) -> Iterator[tuple[str, list[Point]]]:
+    def measured(work: Work, task: Task) -> list[Point]:
+        return curve(work, task, epochs=options.epochs, counts=options.processes)
+
+    yield "limit", measured(limit, task)
+    yield "ours", measured(ours, task)
+    if task.accelerator == "gpu":
+        yield "ours, CUDA graphs", measured(ours, replace(task, cuda_graphs=True))
+
+
+def _cell(sizes: Sizes, options: argparse.Namespace) -> Measured:
+    task = replace(sizes.cell, accelerator=options.accelerator)
+    cells = measure_cell(task, options.cell_rounds, options.cache_dir, options.settings)
+    table = cell_table(task, cells)
+    ratios = {str(row[0]): row[-1] for row in table.rows}
+    return [
+        verdict(f"usual / {who}, wall, {task.name}", measured=float(str(ratios[who])), least=CELL_TARGET)
+        for who in ("ours", "ours, bf16")
+    ], table
+
+
+def _sweeps(sizes: Sizes, options: argparse.Namespace) -> Measured:
+    with tempfile.TemporaryDirectory() as scratch:
+        taken = _sweeps_in(Path(scratch), sizes, options).one_factor_at_a_time()
+    names = ["data_size", "image_size", "batch_size", "report"]
+    rows: list[list[Entry]] = [
+        [name, one.wall / 60, one.cpu / one.wall, one.memory / MEGABYTE] for name, one in zip(names, taken, strict=True)
+    ]
+    target = f"one-factor sweeps, {sizes.grid.epochs} epochs, start to report, minutes"
+    table = Table("sweeps", _titled("One factor at a time", options), ["command", *SWEEP_HEADER], rows)
+    return [verdict(target, measured=sum(one.wall for one in taken) / 60, most=SWEEPS_MINUTES)], table
+
+
+def _grid(sizes: Sizes, options: argparse.Namespace) -> Measured:
+    grid = sizes.grid
+    with tempfile.TemporaryDirectory() as scratch:
+        taken = _sweeps_in(Path(scratch), sizes, options).a_tenth()
+    factor = ratio(grid.cells, grid.tenth)
+    minutes = factor * taken.wall / 60
+    cells = f"{len(grid.tenth)} cells"
+    rows: list[list[Entry]] = [
+        [cells, taken.wall / 60, taken.cpu / taken.wall, taken.memory / MEGABYTE],
+        [f"{len(grid.cells)} cells, extrapolated ({factor:.2f} ×)", minutes, None, None],
+    ]
+    table = Table("grid", _titled("A tenth of the grid", options), ["what", *SWEEP_HEADER], rows)
+    target = f"the grid of {len(grid.cells)} cells, extrapolated, minutes"
+    return [verdict(target, measured=minutes, most=GRID_MINUTES)], table
+
+
+SWEEP_HEADER = ("minutes", "cores used", "peak memory / MB")
+
+
+def _titled(what: str, options: argparse.Namespace) -> str:
+    return ", ".join([what, f"{options.cells_at_once} cells at once", *options.settings])
+
+
+def _sweeps_in(folder: Path, sizes: Sizes, options: argparse.Namespace) -> Sweeps:
+    """Return what runs sweeps in ``folder``; the data set is there before they begin."""
+    if sizes.scans is None:
+        data = [f"cache_dir={options.cache_dir.absolute()}"]
+        sizes.cell.prepared(options.cache_dir)
+    else:
+        write_data_set(folder / "scans", sizes.scans)
+        data = ["data=folder", "data.root=scans", "cache_dir=cache"]
+    console().print(_titled("sweeps", options))
+    return Sweeps(sizes.grid, folder, options.accelerator, options.cells_at_once, (*data, *options.settings))
+
+
+PARTS: dict[str, Callable[[Sizes, argparse.Namespace], Measured]] = {
+    "limit": _limit,
+    "cell": _cell,
+    "sweeps": _sweeps,
+    "grid": _grid,
+}
