@@ -46,8 +46,9 @@ train: $(STAMP) ## Cross-validate the default cell: 840 scans, 100 px, batch 8 (
 sweep: $(STAMP) ## Several small cells one after the other (ARGS="data.batch_size=16,32 ..." chooses them)
 	$(BIN)/python -m csam_lightning.train -m +experiment=demo $(or $(ARGS),data.batch_size=16,32)
 
+# A test that hangs is ended with a trace of where it stood; the longest takes half a minute.
 test: lint typecheck ## Lint, types and tests
-	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal
+	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal -o faulthandler_timeout=240 -o faulthandler_exit_on_timeout=true
 
 services: $(RAY) ## Longer tests: Slurm, Ray, PostgreSQL, a browser, kills, full disks; what is not installed is skipped (20 minutes)
 	$(BIN)/python -m pytest -m "browser or cluster or faults or ray or server" -rs

@@ -1,13 +1,10 @@
 import os
 import subprocess
 import sys
-from multiprocessing.connection import Connection
 
 import pytest
 
 from csam_lightning.allocator import TUNABLES, large_pages
-from csam_lightning.processes import preloaded_context
-from csam_lightning.training.pool import FOLD_MODULE
 
 FAULTS_OF_64_MIB = """
 import resource
@@ -22,6 +19,14 @@ usual = of_one_block()
 keep_freed_memory()
 of_one_block()
 print(usual, of_one_block())
+"""
+
+TUNABLES_OF_A_PROCESS = """
+import os
+from csam_lightning.processes import preloaded_context
+process = preloaded_context("csam_lightning.allocator").Process(target=os.system, args=("echo $GLIBC_TUNABLES",))
+process.start()
+process.join()
 """
 
 
@@ -57,13 +62,8 @@ def test_programs_ask_for_large_pages_unless_the_user_says_otherwise(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no process asks for large pages")
 def test_processes_of_the_folds_ask_for_large_pages() -> None:
-    context = preloaded_context(FOLD_MODULE)
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_send_tunables, args=(theirs,))
-    process.start()
-    assert "glibc.malloc.hugetlb=1" in ours.recv()
-    process.join()
-
-
-def _send_tunables(pipe: Connection) -> None:
-    pipe.send(os.environ[TUNABLES])
+    """In a Python of its own, since the server that such processes are forked from starts but once."""
+    told = subprocess.run(
+        [sys.executable, "-c", TUNABLES_OF_A_PROCESS], capture_output=True, text=True, check=True, timeout=300
+    )
+    assert "glibc.malloc.hugetlb=1" in told.stdout
