@@ -47,10 +47,10 @@ def spawn_context() -> SpawnContext:
     return multiprocessing.get_context("spawn")
 
 
-def preloaded_context(module: str) -> ForkServerContext | SpawnContext:
-    """Return a context whose processes have ``module`` imported from their first moment on, and use large pages.
+def preloaded_context(*modules: str) -> ForkServerContext | SpawnContext:
+    """Return a context whose processes have ``modules`` imported from their first moment on, and use large pages.
 
-    They are forked from one server process, which is started here, imports that once and does nothing else: for the
+    They are forked from one server process, which is started here, imports them once and does nothing else: for the
     slow imports of training this takes seconds off each start, and the sooner it is called the more. Where there is no
     such server (Windows) processes start from scratch.
     """
@@ -58,7 +58,7 @@ def preloaded_context(module: str) -> ForkServerContext | SpawnContext:
         return spawn_context()
     _forget_joblib()
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([module])
+    context.set_forkserver_preload(list(modules))
     with program_left_out(), interrupts_ignored(), large_pages():
         forkserver.ensure_running()
     return context

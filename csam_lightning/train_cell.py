@@ -31,7 +31,7 @@ from csam_lightning.tracking.settling import settle
 from csam_lightning.tracking.store import SERVERS, store_uri, without_password
 from csam_lightning.tracking.sweep_run import SweepRun
 from csam_lightning.training.devices import check_accelerator
-from csam_lightning.training.pool import FOLD_MODULE
+from csam_lightning.training.pool import FOLD_MODULES
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def _prepare(composed: DictConfig) -> Cell:
     """Return the cell; what its folds import is loaded meanwhile, as soon as its data are known to be sound."""
     config = with_share_of_machine(job_settings(composed), HydraConfig.get().launcher)
     manifest = read_data(config)
-    preloaded_context(FOLD_MODULE)
+    preloaded_context(*FOLD_MODULES)
     return prepare_cell(config, manifest)
 
 
