@@ -1,8 +1,8 @@
 """How the C library's allocator treats memory that a network frees after each step: kept for the next, in large pages.
 
 By default much of it goes back to the system, which clears every page anew for the next step: 9,000 page faults a step
-of 8 images of 100 px, see ``benchmarks/NOTES.md``. Both functions touch no number. Where the C library is not GNU's
-they do nothing.
+of 8 images of 100 px, see ``benchmarks/NOTES.md``. None of this touches a number. Where the C library is not GNU's it
+does nothing.
 """
 
 import ctypes
@@ -13,8 +13,10 @@ from contextlib import contextmanager
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """``M_TRIM_THRESHOLD`` and ``M_MMAP_THRESHOLD`` of ``malloc.h``."""
-MOST_BYTES = 2**31 - 1
-"""The largest value that ``mallopt`` takes: blocks above 2 GiB go back to the system as before."""
+NO_TRIM = 2**31 - 1
+"""The largest value that ``mallopt`` takes."""
+LARGEST_KEPT = 2**25
+"""Larger blocks go back to the system as before: kept ones of many sizes leave gaps that no other fits into."""
 
 TUNABLES = "GLIBC_TUNABLES"
 LARGE_PAGES = "glibc.malloc.hugetlb=1"
@@ -22,12 +24,21 @@ LARGE_PAGES = "glibc.malloc.hugetlb=1"
 
 def keep_freed_memory() -> None:
     """Make this process keep the memory that it frees, for its own next use; see ``man mallopt``."""
-    if sys.platform != "linux":
-        return
-    library = ctypes.CDLL(None)
-    if hasattr(library, "mallopt"):
-        library.mallopt(TRIM_THRESHOLD, MOST_BYTES)
-        library.mallopt(MMAP_THRESHOLD, MOST_BYTES)
+    if library := _gnu_library():
+        library.mallopt(TRIM_THRESHOLD, NO_TRIM)
+        library.mallopt(MMAP_THRESHOLD, LARGEST_KEPT)
+
+
+def return_freed_memory() -> None:
+    """Give the memory that was kept back to the system: the next use is for blocks of other sizes."""
+    if library := _gnu_library():
+        library.malloc_trim(0)
+
+
+def _gnu_library() -> ctypes.CDLL | None:
+    """Return the C library if it is GNU's, which alone has all of these functions."""
+    library = ctypes.CDLL(None) if sys.platform == "linux" else None
+    return library if library and hasattr(library, "malloc_trim") else None
 
 
 @contextmanager

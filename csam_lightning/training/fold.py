@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from csam_lightning.allocator import keep_freed_memory
+from csam_lightning.allocator import keep_freed_memory, return_freed_memory
 from csam_lightning.data.augment import Augmentation, AugmentationPlan
 from csam_lightning.data.datamodule import EVALUATION_BATCH, FoldDataModule, LabelledScans, images_as_seen
 from csam_lightning.data.resident import ResidentDataModule, can_reside
 from csam_lightning.model.classifier import ScanClassifier
 from csam_lightning.model.novelty import NoveltyStatistics, features_noted
-from csam_lightning.training.callbacks import EpochKeeper
+from csam_lightning.training.callbacks import EpochKeeper, MemoryReturner
 from csam_lightning.training.checkpoints import write_checkpoint
 from csam_lightning.training.devices import check_accelerator
 from csam_lightning.training.graphs import GraphedSteps
@@ -71,6 +71,7 @@ def train_fold(
     resume = folder.resume if folder.resume.is_file() else None
     with joined(rank, device):
         trainer.fit(classifier, _data(job, scans, plan, rank, device), ckpt_path=resume, weights_only=True)
+    _forget_gradients(trainer)
     if len(keeper.history) < job.trainer.max_epochs:
         return False
     if not rank.leads:
@@ -152,7 +153,7 @@ def _trainer(job: FoldJob, keeper: EpochKeeper, rank: Rank) -> L.Trainer:
         max_epochs=job.trainer.max_epochs,
         accelerator=job.trainer.accelerator,
         precision=job.trainer.precision,  # type: ignore[arg-type]  # checked by check_values
-        callbacks=[keeper, *([GraphedSteps()] if job.trainer.cuda_graphs else [])],
+        callbacks=[keeper, MemoryReturner(), *([GraphedSteps()] if job.trainer.cuda_graphs else [])],
         logger=False,
         deterministic="warn",
         enable_progress_bar=False,
@@ -161,6 +162,14 @@ def _trainer(job: FoldJob, keeper: EpochKeeper, rank: Rank) -> L.Trainer:
         default_root_dir=job.folder,
         **trainer_settings(rank, job.trainer.accelerator),
     )
+
+
+def _forget_gradients(trainer: L.Trainer) -> None:
+    """Free what only training needs, three times the weights' memory, before the images are judged."""
+    for optimizer in trainer.optimizers:
+        optimizer.zero_grad()
+        optimizer.state.clear()
+    return_freed_memory()
 
 
 def _select(classifier: ScanClassifier, folder: FoldFolder, *, epochs: int) -> int:
