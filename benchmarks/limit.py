@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.task import CLASSES, Task
-from csam_lightning.data.datamodule import EVALUATION_BATCH
+from csam_lightning.data.datamodule import evaluation_batch
 from csam_lightning.model.resnet import build_resnet
 from csam_lightning.training.job import FoldJob
 
@@ -41,7 +41,7 @@ class BareLoop:
                 strict=True,
             )
         )
-        self._validation = torch.split(standardised[validation], EVALUATION_BATCH)
+        self._validation = torch.split(standardised[validation], evaluation_batch(task.image_size))
 
     @property
     def weights(self) -> list[Tensor]:

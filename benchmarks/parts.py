@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.observer import CommandFailedError
 from csam_lightning.data.augment import Augmentation, AugmentationPlan
-from csam_lightning.data.datamodule import EVALUATION_BATCH, FoldDataModule, LabelledScans
+from csam_lightning.data.datamodule import FoldDataModule, LabelledScans, evaluation_batch
 from csam_lightning.data.resident import ResidentDataModule
 from csam_lightning.model.classifier import ScanClassifier
 from csam_lightning.tracking.publisher import Publisher
@@ -47,8 +47,9 @@ class Parts:
             weight_decay=job.trainer.weight_decay,
             warmup_epochs=job.trainer.warmup_epochs,
         ).to(device)
+        side = np.load(job.pixels, mmap_mode="r", allow_pickle=False).shape[-1]
         self._training = self._logits(job, job.fold.training.scan, job.batch_size)
-        self._validation = self._logits(job, job.fold.validation.scans, EVALUATION_BATCH)
+        self._validation = self._logits(job, job.fold.validation.scans, evaluation_batch(side))
         weights = self._model.network.state_dict()
         self._state = {name: {key: torch.clone(value) for key, value in weights.items()} for name in ("w", "m", "v")}
         scratch = job.folder.parent.absolute()

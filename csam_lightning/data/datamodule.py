@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 Batch = tuple[Tensor, Tensor]
 
-EVALUATION_BATCH = 64
-"""Images per batch where nothing is learnt; has no influence on any number but speed."""
+EVALUATION_BATCH, EVALUATION_PIXELS = 64, 64 * 100**2
+"""Images, and pixels, of a batch where nothing is learnt, at most; they decide on speed and memory, not on verdicts."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,11 @@ class LabelledScans:
     pixels: "NDArray[np.uint8]"
     rows: "NDArray[np.int64]"
     codes: "NDArray[np.int64]"
+
+    @property
+    def side(self) -> int:
+        """Pixels of a side."""
+        return int(self.pixels.shape[-1])
 
     def image(self, scan: int) -> "NDArray[np.uint8]":
         """Return one scan, uint8 of shape (side, side)."""
@@ -53,6 +58,11 @@ class LabelledScans:
         grey = np.arange(256)
         mean = float((counts * grey).sum() / counts.sum())
         return mean, float(np.sqrt((counts * (grey - mean) ** 2).sum() / counts.sum()))
+
+
+def evaluation_batch(side: int) -> int:
+    """Return how many images of ``side`` pixels a side are judged at a time."""
+    return max(1, min(EVALUATION_BATCH, EVALUATION_PIXELS // side**2))
 
 
 def images_as_seen(scans: LabelledScans, images: Images, plan: AugmentationPlan) -> "NDArray[np.uint8]":
@@ -183,4 +193,4 @@ class FoldDataModule(L.LightningDataModule):
         rows = self._fold.validation.scans[self._rank :: self._devices]
         pixels = torch.from_numpy(self._scans.images(rows)).unsqueeze(1)
         dataset = torch.utils.data.TensorDataset(pixels, torch.from_numpy(self._scans.codes[rows]))
-        return DataLoader(dataset, batch_size=EVALUATION_BATCH)
+        return DataLoader(dataset, batch_size=evaluation_batch(self._scans.side))

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, SequentialSampler, TensorDataset
 
 from csam_lightning.data.augment import AugmentationPlan
-from csam_lightning.data.datamodule import EVALUATION_BATCH, EpochSampler, LabelledScans, images_as_seen
+from csam_lightning.data.datamodule import EpochSampler, LabelledScans, evaluation_batch, images_as_seen
 from csam_lightning.data.device_augment import rotate_and_contrast
 from csam_lightning.data.folds import Fold
 
@@ -98,6 +98,7 @@ class ResidentDataModule(L.LightningDataModule):
         self._training = AugmentedBatches(
             *_moved(before, scans.codes[training.scan], device), plan, sampler, batch_size=batch_size
         )
+        self._evaluation_batch = evaluation_batch(scans.side)
         self._validation = TensorDataset(*_moved(scans.images(held_out), scans.codes[held_out], device))
 
     def train_dataloader(self) -> AugmentedBatches:
@@ -106,7 +107,7 @@ class ResidentDataModule(L.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         """Return the loader of the validation scans, in the order of ``fold.validation.scans``."""
-        batches = BatchSampler(SequentialSampler(self._validation), EVALUATION_BATCH, drop_last=False)
+        batches = BatchSampler(SequentialSampler(self._validation), self._evaluation_batch, drop_last=False)
         return DataLoader(self._validation, batch_size=None, sampler=batches)
 
 

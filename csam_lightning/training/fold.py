@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from csam_lightning.allocator import keep_freed_memory, return_freed_memory
 from csam_lightning.data.augment import Augmentation, AugmentationPlan
-from csam_lightning.data.datamodule import EVALUATION_BATCH, FoldDataModule, LabelledScans, images_as_seen
+from csam_lightning.data.datamodule import FoldDataModule, LabelledScans, evaluation_batch, images_as_seen
 from csam_lightning.data.resident import ResidentDataModule, can_reside
 from csam_lightning.model.classifier import ScanClassifier
 from csam_lightning.model.novelty import NoveltyStatistics, features_noted
@@ -80,15 +80,16 @@ def train_fold(
     epoch = _select(classifier, folder, epochs=len(keeper.history))
     classifier.to(device)
     training, validation = job.fold.training_scans, job.fold.validation
-    learnt = (scans.images(training[part]) for part in _batches(training))
+    size = evaluation_batch(scans.side)
+    learnt = (scans.images(training[part]) for part in _batches(training, size))
     trained, learnt_features = _judged(classifier, learnt, every=_every(training))
-    held_out = (images_as_seen(scans, validation.take(part), plan) for part in _batches(validation))
+    held_out = (images_as_seen(scans, validation.take(part), plan) for part in _batches(validation, size))
     validated, held_out_features = _judged(classifier, held_out, every=_every(validation))
     as_scanned = (validation.copy == 0)[:: _every(validation)]
     novelty = NoveltyStatistics.fit(learnt_features, held_out_features[as_scanned])
     if novelty is not None:
         novelty.write(folder.novelty)
-    tested = logits(classifier, (pixels[job.test_rows[part]] for part in _batches(job.test_rows)))
+    tested = logits(classifier, (pixels[job.test_rows[part]] for part in _batches(job.test_rows, size)))
     predictions = FoldPredictions(validation=validated.softmax(dim=1).numpy(), test=tested.softmax(dim=1).numpy())
     _write(folder, classifier, predictions, _outcome(job, trained, validated, keeper.history, epoch))
     return True
@@ -207,9 +208,9 @@ def _write(folder: FoldFolder, classifier: ScanClassifier, predictions: FoldPred
     folder.best.unlink(missing_ok=True)
 
 
-def _batches(images: "Sized") -> "Iterator[slice]":
-    """Yield the parts in which images are judged, so that few of them are in memory at a time."""
-    return (slice(start, start + EVALUATION_BATCH) for start in range(0, len(images), EVALUATION_BATCH))
+def _batches(images: "Sized", size: int) -> "Iterator[slice]":
+    """Yield the parts, of ``size`` images, in which they are judged, so that few are in memory at a time."""
+    return (slice(start, start + size) for start in range(0, len(images), size))
 
 
 def _every(images: "Sized") -> int:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from csam_lightning.data.augment import Augmentation, AugmentationPlan
-from csam_lightning.data.datamodule import EpochSampler, FoldDataModule, LabelledScans
+from csam_lightning.data.datamodule import EpochSampler, FoldDataModule, LabelledScans, evaluation_batch
 from csam_lightning.data.folds import Fold, Images
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (20, 32, 32), dtype=np.uint8)
@@ -85,3 +85,8 @@ def test_devices_share_the_validation_scans_without_a_repeat() -> None:
     parts = [FoldDataModule(SCANS, FOLD, plan, batch_size=4, seed=0, rank=rank, devices=2) for rank in range(2)]
     images = [images for part in parts for images, _ in part.val_dataloader()]
     assert np.array_equal(torch.cat(images).squeeze(1).numpy(), PIXELS[[15, 13]])
+
+
+@pytest.mark.parametrize(("side", "images"), [(32, 64), (100, 64), (200, 16), (350, 5), (2000, 1)])
+def test_large_images_are_judged_few_at_a_time(side: int, images: int) -> None:
+    assert evaluation_batch(side) == images
