@@ -40,7 +40,7 @@ nothing. The input's share is that of input and augmentation together. Start-up 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what can be chosen."""
     parser.add_argument(
-        "--rounds", type=int, default=5, help="epochs of each fold that are timed; 0: none (default: %(default)s)"
+        "--rounds", type=int, default=3, help="epochs of each fold that are timed; 0: none (default: %(default)s)"
     )
     parser.add_argument("--cells", nargs="+", choices=CELLS, default=list(CELLS), help="default: all")
     parser.add_argument("--cell-rounds", type=int, default=1, help="runs of each cell; 0: none (default: %(default)s)")
