@@ -7,11 +7,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.growth import draw_growth
 from benchmarks.images import SIDE, write_data_set
 from benchmarks.observer import Taken, observe
 from benchmarks.results import machine, publish
+from csam_lightning.figures.style import styled
 from csam_lightning.progress import console
-from csam_lightning.reporting.tables import Table
+from csam_lightning.reporting.tables import Entry, Table
 
 SCANS = 120
 SMALL = (
@@ -23,6 +25,8 @@ SMALL = (
     "data.size=null",
     "trainer.accelerator=cpu",
 )
+
+REST = "the rest / s per cell"
 
 NOTES = (
     f"""Cells of one fold and one epoch over {SCANS} scans of {SIDE} px, one after the other against one SQLite store.
@@ -41,20 +45,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> None:
     """Measure, print and keep."""
     facts = machine()
-    rows: list[list[str | float]] = []
+    rows: list[list[Entry]] = []
+    lines: dict[str, dict[int, float]] = {"trained": {}, "found finished": {}}
     for cells in options.cells:
         console().print(f"{cells} cells")
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
             write_data_set(folder / "scans", SCANS)
-            for sweep in ("trained", "found finished"):
+            for sweep, line in lines.items():
                 taken = _sweep(folder, cells)
                 epochs = _epochs(folder) if sweep == "trained" else 0.0
-                rest = (taken.wall - epochs) / cells
-                rows.append([str(cells), sweep, taken.wall, epochs / cells, rest, taken.memory / 1e6])
-    header = ["cells", "sweep", "seconds", "epoch / s per cell", "the rest / s per cell", "peak memory / MB"]
+                line[cells] = (taken.wall - epochs) / cells
+                rows.append([cells, sweep, taken.wall, epochs / cells, line[cells], taken.memory / 1e6])
+    with styled():
+        figure = draw_growth({REST: lines}, over="cells")
+    header = ["cells", "sweep", "seconds", "epoch / s per cell", REST, "peak memory / MB"]
     table = Table("cells", "Cost per cell", header, rows)
-    publish("cells", f"python -m benchmarks {shlex.join(sys.argv[1:])}", facts, [table], NOTES)
+    publish("cells", f"python -m benchmarks {shlex.join(sys.argv[1:])}", facts, [table], NOTES, figure=figure)
 
 
 def _sweep(folder: Path, cells: int) -> Taken:

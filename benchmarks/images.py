@@ -6,18 +6,21 @@ import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from benchmarks.growth import draw_growth
 from benchmarks.observer import Taken, observe
 from benchmarks.results import machine, publish
+from csam_lightning.figures.style import styled
 from csam_lightning.progress import console, track
-from csam_lightning.reporting.tables import Entry, Table
+from csam_lightning.reporting.tables import Table
 
 SIDE = 32
 SCANS_PER_PACKAGE = 6
@@ -53,6 +56,19 @@ fold, batch 64, per training image. Memory: the most that all processes of the s
 )
 
 
+PER_IMAGE, MEMORY = "µs per image", "peak memory / MB"
+
+
+class Cost(NamedTuple):
+    """A row of the table: seconds of the whole step, microseconds of each image, megabytes."""
+
+    images: int
+    step: str
+    seconds: float
+    each: float
+    memory: float
+
+
 @dataclass(frozen=True)
 class Step:
     """What a step took: seconds, and the most bytes that its processes held."""
@@ -79,19 +95,28 @@ def main(options: argparse.Namespace) -> None:
                 with tempfile.TemporaryDirectory() as scratch:
                     done.append(_measure(Path(scratch), images))
     few = runs.pop(FEW)
-    rows = [row for images, done in runs.items() for row in cost_rows(images, done, few)]
-    header = ["images", "step", "seconds", "µs per image", "peak memory / MB"]
-    table = Table("images", "Cost per image", header, rows)
-    publish("images", f"python -m benchmarks {shlex.join(sys.argv[1:])}", facts, [table], NOTES)
+    found = [cost for images, done in runs.items() for cost in costs(images, done, few)]
+    with styled():
+        figure = draw_growth({each: _lines(found, each) for each in (PER_IMAGE, MEMORY)}, over="images")
+    table = Table("images", "Cost per image", ["images", "step", "seconds", PER_IMAGE, MEMORY], found)
+    publish("images", f"python -m benchmarks {shlex.join(sys.argv[1:])}", facts, [table], NOTES, figure=figure)
 
 
-def cost_rows(images: int, runs: list[dict[str, Step]], few: list[dict[str, Step]]) -> Iterator[list[Entry]]:
-    """Yield the rows of the table for one size, from its runs and from those of ``FEW`` images."""
+def costs(images: int, runs: list[dict[str, Step]], few: list[dict[str, Step]]) -> Iterator[Cost]:
+    """Yield what each step costs for one size, from its runs and from those of ``FEW`` images."""
     for step in runs[0]:
         seconds, start = (median(run[step].seconds for run in of) for of in (runs, few))
         share = TRAINING_SHARE if step == TRAINING else 1.0
         each = 1e6 * (seconds - start) / (share * (images - FEW))
-        yield [str(images), step, seconds, each, median(run[step].memory for run in runs) / 1e6]
+        yield Cost(images, step, seconds, each, median(run[step].memory for run in runs) / 1e6)
+
+
+def _lines(found: Sequence[Cost], cost: str) -> dict[str, dict[int, float]]:
+    """Return step → images → its time or memory."""
+    lines: dict[str, dict[int, float]] = {}
+    for one in found:
+        lines.setdefault(one.step, {})[one.images] = one.each if cost == PER_IMAGE else one.memory
+    return lines
 
 
 def write_data_set(root: Path, images: int) -> None:

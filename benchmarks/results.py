@@ -6,15 +6,20 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
 from rich.table import Table as Shown
 
+from csam_lightning.figures.style import save_png
 from csam_lightning.files import written_atomically
 from csam_lightning.processes import usable_cores, usable_memory
 from csam_lightning.reporting.tables import Table, written
 from csam_lightning.tracking.environment import code_tags
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FOLDER = Path(__file__).parent / "results"
 CACHE = Path("~/.cache/csam_lightning").expanduser()
@@ -53,7 +58,15 @@ def _gpus() -> list[str]:
     return [f"GPU: {torch.cuda.get_device_name(number)}" for number in range(count)]
 
 
-def publish(name: str, command: str, facts: Sequence[str], tables: Sequence[Table], notes: Sequence[str]) -> Path:
+def publish(
+    name: str,
+    command: str,
+    facts: Sequence[str],
+    tables: Sequence[Table],
+    notes: Sequence[str],
+    *,
+    figure: "Figure | None" = None,
+) -> Path:
     """Print the results and keep them as Markdown.
 
     Args:
@@ -62,6 +75,7 @@ def publish(name: str, command: str, facts: Sequence[str], tables: Sequence[Tabl
         facts: The machine, see :func:`machine`, asked before the measurement.
         tables: The figures.
         notes: What they mean.
+        figure: A picture of them, kept beside the Markdown.
 
     Returns:
         The file.
@@ -81,6 +95,9 @@ def publish(name: str, command: str, facts: Sequence[str], tables: Sequence[Tabl
         parts += [f"## {table.title}\n", table.markdown()]
     parts += [f"{note}\n" for note in notes]
     path = FOLDER / f"{datetime.now(UTC):%Y-%m-%d-%H%M}-{name}.md"
+    if figure is not None:
+        save_png(figure, path.with_suffix(".png"))
+        parts += [f"![{name}]({path.stem}.png)\n"]
     with written_atomically(path) as temporary:
         temporary.write_text("\n".join(parts))
     on.print(f"kept in {path}", soft_wrap=True)

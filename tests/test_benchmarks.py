@@ -10,6 +10,7 @@ from multiprocessing import Pipe, get_context
 from pathlib import Path
 from threading import Barrier, Thread
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -19,7 +20,8 @@ from benchmarks import gpu, results, together, usual
 from benchmarks.clock import Spent
 from benchmarks.fold import FoldFigures, Rounds, measure_rounds
 from benchmarks.gpu import verdict
-from benchmarks.images import FEW, Step, cost_rows
+from benchmarks.growth import draw_growth
+from benchmarks.images import FEW, Step, costs
 from benchmarks.limit import GraphedLoop
 from benchmarks.observer import CommandFailedError, observe
 from benchmarks.sweeps import PAPER, Sweeps, ratio
@@ -98,8 +100,9 @@ def test_a_fold_in_bf16_has_no_usual_row() -> None:
 def test_cost_per_image_leaves_out_what_few_images_take() -> None:
     few = [{"check": Step(seconds, 0), "training": Step(1.0, 0)} for seconds in (1.0, 2.0, 9.0)]
     many = [{"check": Step(4.8, 10**6), "training": Step(2.12, 0)}]
-    check, training = cost_rows(FEW + 1400, many, few)
-    assert check == ["1700", "check", 4.8, pytest.approx(2000), 1.0]
+    check, training = costs(FEW + 1400, many, few)
+    assert check[:2] == (1700, "check")
+    assert check[2:] == pytest.approx((4.8, 2000, 1.0))
     assert training[3] == pytest.approx(1000)  # of 1,400 images 1,120 train
 
 
@@ -122,12 +125,18 @@ def test_results_are_kept_with_the_machine(
 ) -> None:
     monkeypatch.setattr(results, "FOLDER", tmp_path)
     table = Table("speed", "How fast", ["who", "images/s"], [["ours", 61.25]])
-    path = results.publish("training", "python -m benchmarks training", results.machine(), [table], ["A note."])
+    figure = draw_growth({"µs per image": {"check": {10: -1.0, 100: 5.0, 1000: 6.0}}}, over="images")
+    [line] = figure.axes[0].get_lines()
+    assert np.asarray(line.get_xdata()).tolist() == [100, 1000]  # what was lost in noise is left out
+    command = "python -m benchmarks training"
+    path = results.publish("training", command, results.machine(), [table], ["A note."], figure=figure)
     text = path.read_text()
     assert "`python -m benchmarks training`" in text
     assert "| ours | 61.2 |" in text
     assert " cores, " in text
     assert "torch 2." in text
+    assert f"]({path.stem}.png)" in text
+    assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     assert "A note." in text
     assert "61.2" in capsys.readouterr().out
 
