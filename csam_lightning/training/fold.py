@@ -21,6 +21,7 @@ from csam_lightning.training.checkpoints import write_checkpoint
 from csam_lightning.training.devices import check_accelerator
 from csam_lightning.training.graphs import GraphedSteps
 from csam_lightning.training.job import FoldFolder, FoldJob, FoldOutcome, FoldPredictions, Rank
+from csam_lightning.training.layout import MomentsInOrder, memory_format
 from csam_lightning.training.ranks import check_shares, joined, trainer_settings
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def train_fold(
     keeper = EpochKeeper(folder, fold=job.fold.number, keep_best=job.trainer.select == "best", tell=tell, until=until)
     trainer = _trainer(job, keeper, rank)
     device = trainer.strategy.root_device
+    classifier.to(memory_format=memory_format(scans.side, device))
     resume = folder.resume if folder.resume.is_file() else None
     with joined(rank, device):
         trainer.fit(classifier, _data(job, scans, plan, rank, device), ckpt_path=resume, weights_only=True)
@@ -154,7 +156,7 @@ def _trainer(job: FoldJob, keeper: EpochKeeper, rank: Rank) -> L.Trainer:
         max_epochs=job.trainer.max_epochs,
         accelerator=job.trainer.accelerator,
         precision=job.trainer.precision,  # type: ignore[arg-type]  # checked by check_values
-        callbacks=[keeper, MemoryReturner(), *([GraphedSteps()] if job.trainer.cuda_graphs else [])],
+        callbacks=[keeper, MemoryReturner(), MomentsInOrder(), *([GraphedSteps()] if job.trainer.cuda_graphs else [])],
         logger=False,
         deterministic="warn",
         enable_progress_bar=False,
@@ -201,6 +203,7 @@ def _outcome(
 def _write(folder: FoldFolder, classifier: ScanClassifier, predictions: FoldPredictions, outcome: FoldOutcome) -> None:
     """Write the files of a finished fold, the outcome last, and drop what only an unfinished one needs."""
     parameters = {**classifier.hparams, "epoch": outcome.epoch}
+    classifier.to(memory_format=torch.contiguous_format)
     write_checkpoint({"state_dict": classifier.state_dict(), "hyper_parameters": parameters}, folder.model)
     predictions.write(folder.predictions)
     outcome.write(folder.outcome)
