@@ -8,6 +8,7 @@ from benchmarks.task import CLASSES, Task
 from csam_lightning.data.datamodule import evaluation_batch
 from csam_lightning.model.resnet import build_resnet
 from csam_lightning.training.job import FoldJob
+from csam_lightning.training.layout import memory_format
 
 WARM_UP_STEPS = 3
 """Before a step is captured as a CUDA graph."""
@@ -26,7 +27,8 @@ class BareLoop:
         """Build the network and put all images on the device."""
         on_gpu = task.accelerator == "gpu"
         self.device = torch.device("cuda" if on_gpu else "cpu")
-        self._network = build_resnet("resnet18", num_classes=CLASSES, weights=None).to(self.device)
+        order = memory_format(task.image_size, self.device)
+        self._network = build_resnet("resnet18", num_classes=CLASSES, weights=None).to(self.device, memory_format=order)
         self._optimizer = torch.optim.AdamW(self._network.parameters(), fused=True)
         self._loss = nn.CrossEntropyLoss()
         self._half = task.precision == "bf16-mixed"
