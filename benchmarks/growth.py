@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from csam_lightning.figures.style import CLASS_COLOURS, PAGE
+from csam_lightning.figures.style import BLUE, GREEN, ORANGE, PAGE, PURPLE, VERMILION
+
+COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE)
 
 
 def draw_growth(panels: Mapping[str, Mapping[str, Mapping[int, float]]], *, over: str) -> Figure:
@@ -18,9 +21,15 @@ def draw_growth(panels: Mapping[str, Mapping[str, Mapping[int, float]]], *, over
     figure = Figure(figsize=(PAGE if len(panels) > 1 else PAGE / 2, 3.8), layout="constrained")
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axis, (cost, lines) in zip(axes, panels.items(), strict=True):
-        for colour, (name, costs) in zip(CLASS_COLOURS, lines.items(), strict=False):
+        for colour, (name, costs) in zip(COLOURS, lines.items(), strict=False):
             seen = {amount: value for amount, value in costs.items() if value > 0}
             axis.plot(list(seen), list(seen.values()), marker="o", color=colour, label=name)
+        amounts = sorted({amount for costs in lines.values() for amount in costs})
         axis.set(xscale="log", yscale="log", xlabel=over, ylabel=cost)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+        axis.set_xticks(amounts, [f"{amount:,}" for amount in amounts])
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        for ticks in (axis.xaxis, axis.yaxis):
+            ticks.set_minor_formatter(NullFormatter())
+        axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(COLOURS))
     return figure
