@@ -27,8 +27,8 @@ class BareLoop:
         """Build the network and put all images on the device."""
         on_gpu = task.accelerator == "gpu"
         self.device = torch.device("cuda" if on_gpu else "cpu")
-        order = memory_format(task.image_size, self.device)
-        self._network = build_resnet("resnet18", num_classes=CLASSES, weights=None).to(self.device, memory_format=order)
+        self._network = build_resnet("resnet18", num_classes=CLASSES, weights=None).to(self.device)
+        self._network.to(memory_format=memory_format(task.image_size, self.device))
         self._optimizer = torch.optim.AdamW(self._network.parameters(), fused=True)
         self._loss = nn.CrossEntropyLoss()
         self._half = task.precision == "bf16-mixed"
