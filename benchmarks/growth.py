@@ -21,9 +21,10 @@ def draw_growth(panels: Mapping[str, Mapping[str, Mapping[int, float]]], *, over
     figure = Figure(figsize=(PAGE if len(panels) > 1 else PAGE / 2, 3.8), layout="constrained")
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axis, (cost, lines) in zip(axes, panels.items(), strict=True):
-        for colour, (name, costs) in zip(COLOURS, lines.items(), strict=False):
+        axis.set_prop_cycle(color=COLOURS)
+        for name, costs in lines.items():
             seen = {amount: value for amount, value in costs.items() if value > 0}
-            axis.plot(list(seen), list(seen.values()), marker="o", color=colour, label=name)
+            axis.plot(list(seen), list(seen.values()), marker="o", label=name)
         amounts = sorted({amount for costs in lines.values() for amount in costs})
         axis.set(xscale="log", yscale="log", xlabel=over, ylabel=cost)
         axis.set_xticks(amounts, [f"{amount:,}" for amount in amounts])

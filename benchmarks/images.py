@@ -6,8 +6,9 @@ import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -69,6 +70,10 @@ class Cost(NamedTuple):
     memory: float
 
 
+FIGURED: dict[str, Callable[[Cost], float]] = {PER_IMAGE: attrgetter("each"), MEMORY: attrgetter("memory")}
+"""What the figure shows."""
+
+
 @dataclass(frozen=True)
 class Step:
     """What a step took: seconds, and the most bytes that its processes held."""
@@ -97,7 +102,7 @@ def main(options: argparse.Namespace) -> None:
     few = runs.pop(FEW)
     found = [cost for images, done in runs.items() for cost in costs(images, done, few)]
     with styled():
-        figure = draw_growth({each: _lines(found, each) for each in (PER_IMAGE, MEMORY)}, over="images")
+        figure = draw_growth({each: _lines(found, get) for each, get in FIGURED.items()}, over="images")
     table = Table("images", "Cost per image", ["images", "step", "seconds", PER_IMAGE, MEMORY], found)
     publish("images", f"python -m benchmarks {shlex.join(sys.argv[1:])}", facts, [table], NOTES, figure=figure)
 
@@ -111,11 +116,11 @@ def costs(images: int, runs: list[dict[str, Step]], few: list[dict[str, Step]]) 
         yield Cost(images, step, seconds, each, median(run[step].memory for run in runs) / 1e6)
 
 
-def _lines(found: Sequence[Cost], cost: str) -> dict[str, dict[int, float]]:
-    """Return step → images → its time or memory."""
+def _lines(found: Sequence[Cost], get: Callable[[Cost], float]) -> dict[str, dict[int, float]]:
+    """Return step → images → what ``get`` takes of its cost."""
     lines: dict[str, dict[int, float]] = {}
     for one in found:
-        lines.setdefault(one.step, {})[one.images] = one.each if cost == PER_IMAGE else one.memory
+        lines.setdefault(one.step, {})[one.images] = get(one)
     return lines
 
 

@@ -4,7 +4,7 @@ import lightning as L
 import torch
 
 CHANNELS_LAST_FROM = 150
-"""Pixels of a side from which on a CPU convolves faster pixel by pixel, measured: see ``benchmarks/NOTES.md``."""
+"""Pixels of a side from which a CPU convolves faster pixel by pixel, as measured in ``benchmarks/NOTES.md``."""
 
 
 def memory_format(side: int, device: torch.device) -> torch.memory_format:

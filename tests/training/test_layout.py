@@ -37,6 +37,14 @@ def predictions(folder: FoldFolder) -> "np.typing.NDArray[np.float32]":
     return FoldPredictions.read(folder.predictions).validation
 
 
+def test_fold_is_trained_in_the_order_of_its_size(job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    for order, expected in {"p": torch.channels_last, "c": torch.contiguous_format}.items():
+        content = torch.load(trained(job(order), monkeypatch, orders=order).resume, weights_only=True)
+        weight = content["state_dict"]["network.layer1.0.conv1.weight"]
+        assert weight.is_contiguous(memory_format=expected)
+        assert not weight.is_contiguous() or order == "c"
+
+
 def test_order_in_memory_changes_rounding_alone(job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
     # The rate is small, since AdamW's first steps turn gradients' signs, and so their rounding, into whole steps.
     settings = {"learning_rate": 1e-5}
