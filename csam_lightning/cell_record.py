@@ -8,6 +8,7 @@ from csam_lightning.evaluation.cell import Cell
 from csam_lightning.evaluation.output import fold_figures
 from csam_lightning.evaluation.result import CellResult, fold_result
 from csam_lightning.tracking.record import CellRecord, DatasetRecord, FoldRecord
+from csam_lightning.tracking.runs import CHECKPOINTS
 
 
 class Recorder:
@@ -51,7 +52,7 @@ class Recorder:
         metrics = {_metric_name(name): value for name, value in result.metrics.items()}
         kept = [file for file in (files.model, files.novelty) if file.is_file()]  # older folds have no novelty
         figures = fold_figures(self._cell, result)
-        artifacts = {**dict.fromkeys(kept, "checkpoints"), **dict.fromkeys(figures, "figures")}
+        artifacts = {**dict.fromkeys(kept, CHECKPOINTS), **dict.fromkeys(figures, "figures")}
         self._finished[number] = replace(record, metrics=metrics, artifacts=artifacts, finished=True)
         return self._finished[number]
 

@@ -12,14 +12,11 @@ from csam_lightning.exporting.formats import read_exported
 from csam_lightning.model.ensemble import Ensemble
 from csam_lightning.model.ensemble_file import SUFFIX, read_ensemble
 from csam_lightning.tracking.reading import StoredRun, StoreReader
-from csam_lightning.tracking.runs import CELL, FOLD, LEVEL_TAG
+from csam_lightning.tracking.runs import CELL, CHECKPOINTS, FOLD, LEVEL_TAG
 from csam_lightning.training.job import FoldFolder
 
 ARTIFACT = f"model/ensemble{SUFFIX}"
 """Where the run of a cell keeps its model as one file, once it was registered."""
-
-FOLDER = "checkpoints"
-"""Where the run of a fold keeps the files of its network."""
 
 FORMS = "a run's id, NAME@ALIAS or NAME/VERSION of a registered model, or a file"
 
@@ -154,7 +151,7 @@ def _folds(store: StoreReader, run: StoredRun) -> dict[int, StoredRun]:
 
 
 def _fetched(store: StoreReader, model: str, fold: StoredRun, folder: Path) -> FoldFolder:
-    names = FoldFolder(Path(FOLDER))
+    names = FoldFolder(Path(CHECKPOINTS))
     folder.mkdir()
     checkpoint = store.download(fold.id, str(names.model), folder)
     if checkpoint is None:

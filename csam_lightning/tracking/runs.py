@@ -20,6 +20,9 @@ LEVEL_TAG = "level"
 """Whether a run is a sweep's, a cell's or a fold's."""
 SWEEP, CELL, FOLD = "sweep", "cell", "fold"
 
+CHECKPOINTS = "checkpoints"
+"""Folder of a fold's run for the files of its network."""
+
 log = logging.getLogger(__name__)
 
 
@@ -109,7 +112,11 @@ def close(
     artifacts: Mapping[Path, str],
     status: str = "FINISHED",
 ) -> None:
-    """Log closing metrics (finite ones) and artifacts (file → folder in the run), and end the run with ``status``."""
+    """Log closing metrics (finite ones) and artifacts (file → folder in the run), and end the run with ``status``.
+
+    Checkpoints are most of what a store takes, and are only ever replaced, not changed: where the store keeps artifacts
+    on the file's own disk, the two share its bytes.
+    """
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
@@ -117,8 +124,28 @@ def close(
         run_id, metrics=[Metric(name, value, now, 0) for name, value in metrics.items() if isfinite(value)]
     )
     for file, folder in artifacts.items():
+        if folder == CHECKPOINTS and _linked(client, run_id, file):
+            continue
         if file.is_file():
             client.log_artifact(run_id, str(file), folder or None)
         else:
             log.warning("%s is gone and not sent to MLflow", file)
     client.set_terminated(run_id, status=status)
+
+
+def _linked(client: "MlflowClient", run_id: str, checkpoint: Path) -> bool:
+    """Give the run a hard link to a checkpoint, and return whether that could be done; a file there already cannot."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+    from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+
+    repository = get_artifact_repository(client.get_run(run_id).info.artifact_uri)
+    if not isinstance(repository, LocalArtifactRepository):
+        return False
+    target = Path(repository.artifact_dir, CHECKPOINTS, checkpoint.name)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.hardlink_to(checkpoint)
+    except OSError as error:
+        log.debug("%s is copied, for it cannot be linked: %s", checkpoint, error)
+        return False
+    return True

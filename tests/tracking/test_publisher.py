@@ -1,3 +1,4 @@
+import errno
 import json
 import logging
 import subprocess
@@ -15,6 +16,7 @@ from csam_lightning.errors import InputError
 from csam_lightning.locks import cell_locked
 from csam_lightning.tracking.publisher import Publisher
 from csam_lightning.tracking.record import CellRecord, DatasetRecord, FoldRecord
+from csam_lightning.tracking.runs import close
 from csam_lightning.tracking.settling import settle
 from csam_lightning.tracking.store import hide_password, open_store, store_uri, without_password
 
@@ -66,6 +68,10 @@ def runs(uri: str) -> dict[str, list[Any]]:
     }
 
 
+def fold_ids(uri: str) -> list[str]:
+    return [run.info.run_id for run in runs(uri)["folds"]]
+
+
 def test_whole_cell_becomes_a_run_with_its_folds_below(uri: str, tmp_path: Path) -> None:
     publisher = Publisher(tmp_path / "cell", uri=uri, experiment="lab")
     assert publisher.publish(finished(tmp_path))
@@ -91,6 +97,43 @@ def test_whole_cell_becomes_a_run_with_its_folds_below(uri: str, tmp_path: Path)
     assert "seconds" not in found["folds"][0].data.metrics
     assert [file.path for file in client.list_artifacts(cell.info.run_id)] == ["figures"]
     assert (tmp_path / "store" / "mlartifacts" / cell.info.run_id / "artifacts" / "figures" / "curves.png").is_file()
+
+
+def test_checkpoints_take_their_bytes_once_where_the_store_is_on_their_disk(uri: str, tmp_path: Path) -> None:
+    publisher = Publisher(tmp_path / "cell", uri=uri, experiment="lab")
+    assert publisher.publish(finished(tmp_path))
+    kept, artifacts = tmp_path / "model.ckpt", tmp_path / "store" / "mlartifacts"
+    for run in fold_ids(uri):
+        assert (artifacts / run / "artifacts" / "checkpoints" / "model.ckpt").samefile(kept)
+    figure = artifacts / str(publisher.run_id) / "artifacts" / "figures" / "curves.png"
+    assert not figure.samefile(tmp_path / "curves.png"), "figures may be edited"
+
+
+def test_checkpoints_are_copied_to_another_disk(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr("os.link", refused)
+    publisher = Publisher(tmp_path / "cell", uri=uri, experiment="lab")
+    assert publisher.publish(finished(tmp_path))
+    for run in fold_ids(uri):
+        copied = tmp_path / "store" / "mlartifacts" / run / "artifacts" / "checkpoints" / "model.ckpt"
+        assert copied.read_bytes() == b"weights"
+        assert not copied.samefile(tmp_path / "model.ckpt")
+
+
+def test_checkpoint_sent_again_takes_the_place_of_the_one_before(uri: str, tmp_path: Path) -> None:
+    publisher = Publisher(tmp_path / "cell", uri=uri, experiment="lab")
+    whole = finished(tmp_path)
+    assert publisher.publish(whole)
+    newer = tmp_path / "newer" / "model.ckpt"
+    newer.parent.mkdir()
+    newer.write_bytes(b"new weights")
+    run = fold_ids(uri)[0]
+    close(open_store(uri), run, {}, {newer: "checkpoints"})
+    sent = tmp_path / "store" / "mlartifacts" / run / "artifacts" / "checkpoints" / "model.ckpt"
+    assert sent.read_bytes() == b"new weights"
+    assert (tmp_path / "model.ckpt").read_bytes() == b"weights"
 
 
 def test_each_thing_is_sent_once_also_by_another_process(uri: str, tmp_path: Path) -> None:
