@@ -1,6 +1,7 @@
 """What a command and everything it starts take: wall clock, CPU time, memory. Reads /proc, so it needs Linux."""
 
 import os
+import select
 import shlex
 import signal
 import subprocess
@@ -13,8 +14,8 @@ from pathlib import Path
 SAMPLE_SECONDS = 0.2
 LAST_WORDS = 2000
 """Signs of what a failed command said that are shown."""
-MEMORY_EVERY = 5
-"""Samples of CPU time for each one of memory, which costs the kernel more."""
+MEMORY_SHARE = 0.01
+"""Of the time, at most, that looking at memory takes: the kernel counts every page."""
 
 
 class CommandFailedError(Exception):
@@ -68,15 +69,26 @@ def observe(command: Sequence[str], *, folder: Path) -> Taken:
 def _watched(process: subprocess.Popen[bytes]) -> tuple[float, int]:
     """Return CPU seconds and peak memory of a process and all that it starts, once it has ended."""
     seen: dict[int, float] = {}
-    memory = samples = 0
-    while process.poll() is None:
+    memory, due = 0, 0.0
+    while not _ended(process, within=SAMPLE_SECONDS):
         members = _session(process.pid)
         seen |= members
-        if samples % MEMORY_EVERY == 0:
+        looked = time.perf_counter()
+        if looked >= due:
             memory = max(memory, sum(map(_memory, members)))
-        samples += 1
-        time.sleep(SAMPLE_SECONDS)
+            now = time.perf_counter()
+            due = now + (now - looked) / MEMORY_SHARE
     return sum(seen.values()), memory
+
+
+def _ended(process: subprocess.Popen[bytes], *, within: float) -> bool:
+    """Wait for a process to end, ``within`` seconds at most, and return whether it has, at the moment it has."""
+    descriptor = os.pidfd_open(process.pid)
+    try:
+        select.select([descriptor], [], [], within)
+    finally:
+        os.close(descriptor)
+    return process.poll() is not None
 
 
 def _session(leader: int) -> dict[int, float]:
