@@ -98,6 +98,24 @@ class TrainingImages(Dataset[Batch]):
         return torch.from_numpy(np.stack(images)).unsqueeze(1), torch.from_numpy(self._scans.codes[rows])
 
 
+class HeldOutScans(Dataset[Batch]):
+    """Scans as scanned, read from their memory map as they are asked for; the key is a position in ``chosen``."""
+
+    def __init__(self, scans: LabelledScans, chosen: "NDArray[np.int64]") -> None:
+        """Keep which scans are meant."""
+        self._scans = scans
+        self._chosen = chosen
+
+    def __len__(self) -> int:
+        """Count the scans."""
+        return len(self._chosen)
+
+    def __getitems__(self, positions: list[int]) -> Batch:
+        """Return a batch: uint8 of shape (batch, 1, side, side), int64 of shape (batch,)."""
+        chosen = self._chosen[positions]
+        return torch.from_numpy(self._scans.images(chosen)).unsqueeze(1), torch.from_numpy(self._scans.codes[chosen])
+
+
 def _as_it_is(batch: Any) -> Any:
     """Return a batch that needs no collating, in PyTorch's place for it."""
     return batch
@@ -188,9 +206,7 @@ class FoldDataModule(L.LightningDataModule):
         size = self._batch_size // self._devices
         return DataLoader(images, batch_size=size, sampler=sampler, collate_fn=_as_it_is)
 
-    def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
+    def val_dataloader(self) -> DataLoader[Batch]:
         """Return the loader of the rank's validation scans, in the order of ``fold.validation.scans``."""
-        rows = self._fold.validation.scans[self._rank :: self._devices]
-        pixels = torch.from_numpy(self._scans.images(rows)).unsqueeze(1)
-        dataset = torch.utils.data.TensorDataset(pixels, torch.from_numpy(self._scans.codes[rows]))
-        return DataLoader(dataset, batch_size=evaluation_batch(self._scans.side))
+        held_out = HeldOutScans(self._scans, self._fold.validation.scans[self._rank :: self._devices])
+        return DataLoader(held_out, batch_size=evaluation_batch(self._scans.side), collate_fn=_as_it_is)

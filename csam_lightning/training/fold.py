@@ -84,14 +84,15 @@ def train_fold(
     training, validation = job.fold.training_scans, job.fold.validation
     size = evaluation_batch(scans.side)
     learnt = (scans.images(training[part]) for part in _batches(training, size))
-    trained, learnt_features = _judged(classifier, learnt, every=_every(training))
+    trained, learnt_features = _judged(classifier, learnt, images=len(training), every=_every(training))
     held_out = (images_as_seen(scans, validation.take(part), plan) for part in _batches(validation, size))
-    validated, held_out_features = _judged(classifier, held_out, every=_every(validation))
+    validated, held_out_features = _judged(classifier, held_out, images=len(validation), every=_every(validation))
     as_scanned = (validation.copy == 0)[:: _every(validation)]
     novelty = NoveltyStatistics.fit(learnt_features, held_out_features[as_scanned])
     if novelty is not None:
         novelty.write(folder.novelty)
-    tested = logits(classifier, (pixels[job.test_rows[part]] for part in _batches(job.test_rows, size)))
+    test = (pixels[job.test_rows[part]] for part in _batches(job.test_rows, size))
+    tested, _ = _judged(classifier, test, images=len(job.test_rows))
     predictions = FoldPredictions(validation=validated.softmax(dim=1).numpy(), test=tested.softmax(dim=1).numpy())
     _write(folder, classifier, predictions, _outcome(job, trained, validated, keeper.history, epoch))
     return True
@@ -221,24 +222,46 @@ def _every(images: "Sized") -> int:
     return max(1, -(-len(images) // MOST_FEATURES))
 
 
-def _judged(
-    classifier: ScanClassifier, batches: "Iterable[NDArray[np.uint8]]", *, every: int
-) -> tuple[Tensor, "NDArray[np.float32]"]:
-    """Return logits and, of every so many images, the network's features."""
-    with features_noted(classifier.network, every=every) as noted:
-        said = logits(classifier, batches)
-    return said, torch.cat(noted).cpu().numpy()
+class _Rows:
+    """Rows that come in parts, in memory that is taken with the first part.
+
+    Parts that were kept one by one would lie scattered over the memory that a batch frees, and keep the next batch from
+    using it.
+    """
+
+    def __init__(self, count: int, width: int = 0) -> None:
+        """Expect ``count`` rows, of ``width`` columns should none come."""
+        self._count = count
+        self._filled = 0
+        self.rows = torch.empty(0, width)
+
+    def add(self, part: Tensor) -> None:
+        """Take the next rows, shape (rows, columns)."""
+        if not self._filled:
+            self.rows = torch.empty(self._count, part.shape[1])
+        self.rows[self._filled : self._filled + len(part)] = part
+        self._filled += len(part)
 
 
 @torch.inference_mode()
-def logits(classifier: ScanClassifier, batches: "Iterable[NDArray[np.uint8]]") -> Tensor:
-    """Return logits, float32 of shape (images, classes) on the CPU, with the network in evaluation mode.
+def _judged(
+    classifier: ScanClassifier, batches: "Iterable[NDArray[np.uint8]]", *, images: int, every: int = 1
+) -> tuple[Tensor, "NDArray[np.float32]"]:
+    """Return what the network in evaluation mode says of images, and its features of every so many of them.
 
     Args:
         classifier: The network.
-        batches: Images, each batch uint8 of shape (images, side, side).
+        batches: Images, each batch uint8 of shape (batch, side, side).
+        images: Number of them all.
+        every: Of how many images one has its features kept.
+
+    Returns:
+        Logits, float32 of shape (images, classes) on the CPU, and features, float32 of shape (kept images, features).
     """
     classifier.eval()
-    parts = [classifier(torch.from_numpy(batch.copy()).unsqueeze(1).to(classifier.device)).cpu() for batch in batches]
-    classes: int = classifier.hparams["num_classes"]
-    return torch.cat(parts) if parts else torch.empty(0, classes)
+    said, features = _Rows(images, classifier.hparams["num_classes"]), _Rows(-(-images // every))
+    with features_noted(classifier.network, every=every) as noted:
+        for batch in batches:
+            said.add(classifier(torch.from_numpy(batch.copy()).unsqueeze(1).to(classifier.device)))
+            features.add(noted.pop())
+    return said.rows, features.rows.numpy()

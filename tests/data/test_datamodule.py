@@ -1,4 +1,5 @@
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,6 +47,18 @@ def test_validation_batches_are_scans_as_scanned() -> None:
     [(images, codes)] = list(module().val_dataloader())
     assert np.array_equal(images.squeeze(1).numpy(), PIXELS[[15, 13]])
     assert codes.tolist() == [CODES[15], CODES[13]]
+
+
+def test_validation_scans_stay_in_their_memory_map_until_their_batch_is_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "pixels.npy"
+    np.save(file, PIXELS)
+    pixels = np.load(file, mmap_mode="r+")
+    plan = AugmentationPlan(Augmentation(rotation_degrees=90, contrast=0.1), "epoch", 0, 1)
+    scans = LabelledScans(pixels, np.arange(20), CODES)
+    loader = FoldDataModule(scans, FOLD, plan, batch_size=5, seed=0).val_dataloader()
+    pixels[15] = 255 - pixels[15]
+    [(images, _)] = list(loader)
+    assert np.array_equal(images.squeeze(1).numpy(), [255 - PIXELS[15], PIXELS[13]])
 
 
 def test_mean_and_deviation_are_those_of_the_chosen_scans_alone() -> None:
