@@ -4,9 +4,10 @@ import errno
 import signal
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Self
 from uuid import uuid4
 
@@ -78,12 +79,14 @@ class _Worker:
 class _Crew:
     """The processes that train one fold after the other together, one for each of its devices.
 
-    ``place`` is a number from 0 that no other crew has at the same time.
+    ``place`` is a number from 0 that no other crew has at the same time; ``meetings`` are the files by which its
+    processes found each other.
     """
 
     workers: list[_Worker]
     place: int
     fold: int = -1
+    meetings: list[Path] = field(default_factory=list)
 
     @classmethod
     def start(cls, devices: int, *, place: int) -> Self:
@@ -93,6 +96,7 @@ class _Crew:
         """Hand over the next fold."""
         self.fold = turn.job.fold.number
         meeting = turn.job.folder / f".meeting-{uuid4().hex}"
+        self.meetings.append(meeting)
         for number, worker in enumerate(self.workers):
             worker.give(turn, Rank(number, len(self.workers), meeting, self.place))
 
@@ -117,9 +121,11 @@ class _Crew:
         return all(worker.process.is_alive() and not worker.busy for worker in self.workers)
 
     def end(self) -> None:
-        """End all processes."""
+        """End all processes, and remove the files that one of them may write to as long as it lives."""
         for worker in self.workers:
             worker.end()
+        for meeting in self.meetings:
+            meeting.unlink(missing_ok=True)
 
 
 def train_folds(jobs: Sequence[FoldJob], *, processes: int, watch: Callable[[Event | None], None]) -> None:

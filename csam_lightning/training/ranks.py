@@ -83,8 +83,6 @@ def joined(rank: Rank, device: torch.device) -> Iterator[None]:
         yield
     finally:
         distributed.destroy_process_group()
-        if rank.leads and rank.meeting is not None:
-            rank.meeting.unlink(missing_ok=True)
 
 
 def check_shares(job: FoldJob, devices: int) -> None:
