@@ -8,7 +8,7 @@ from benchmarks.task import CLASSES, Task
 from csam_lightning.data.datamodule import evaluation_batch
 from csam_lightning.model.resnet import build_resnet
 from csam_lightning.training.job import FoldJob
-from csam_lightning.training.layout import memory_format
+from csam_lightning.training.layout import lay_out
 
 WARM_UP_STEPS = 3
 """Before a step is captured as a CUDA graph."""
@@ -28,7 +28,7 @@ class BareLoop:
         on_gpu = task.accelerator == "gpu"
         self.device = torch.device("cuda" if on_gpu else "cpu")
         self._network = build_resnet("resnet18", num_classes=CLASSES, weights=None).to(self.device)
-        self._network.to(memory_format=memory_format(task.image_size, self.device))
+        lay_out(self._network, side=task.image_size, device=self.device, precision=task.precision)
         self._optimizer = torch.optim.AdamW(self._network.parameters(), fused=True)
         self._loss = nn.CrossEntropyLoss()
         self._half = task.precision == "bf16-mixed"

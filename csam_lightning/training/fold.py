@@ -21,7 +21,7 @@ from csam_lightning.training.checkpoints import write_checkpoint
 from csam_lightning.training.devices import check_accelerator
 from csam_lightning.training.graphs import GraphedSteps
 from csam_lightning.training.job import FoldFolder, FoldJob, FoldOutcome, FoldPredictions, Rank
-from csam_lightning.training.layout import MomentsInOrder, memory_format
+from csam_lightning.training.layout import MomentsInOrder, lay_out
 from csam_lightning.training.ranks import check_shares, joined, trainer_settings
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def train_fold(
     keeper = EpochKeeper(folder, fold=job.fold.number, keep_best=job.trainer.select == "best", tell=tell, until=until)
     trainer = _trainer(job, keeper, rank)
     device = trainer.strategy.root_device
-    classifier.to(memory_format=memory_format(scans.side, device))
+    lay_out(classifier.network, side=scans.side, device=device, precision=job.trainer.precision)
     resume = folder.resume if folder.resume.is_file() else None
     with joined(rank, device):
         trainer.fit(classifier, _data(job, scans, plan, rank, device), ckpt_path=resume, weights_only=True)

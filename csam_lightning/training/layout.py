@@ -1,15 +1,32 @@
-"""The order in which a network's tensors lie in memory: channel by channel, PyTorch's usual one, or pixel by pixel."""
+"""How a network's tensors lie in memory, and how its deep convolutions are reckoned, so that a CPU trains it fast."""
 
 import lightning as L
 import torch
+from torch import nn
+
+from csam_lightning.model.products import convolve_by_products
 
 CHANNELS_LAST_FROM = 150
-"""Pixels of a side from which a CPU convolves faster pixel by pixel, as measured in ``benchmarks/NOTES.md``."""
+"""Pixels of a side from which a CPU convolves faster pixel by pixel, without products; see ``benchmarks/NOTES.md``."""
 
 
-def memory_format(side: int, device: torch.device) -> torch.memory_format:
-    """Return the order that is faster for images of ``side`` pixels a side; numbers differ by rounding alone."""
-    return torch.channels_last if device.type == "cpu" and side >= CHANNELS_LAST_FROM else torch.contiguous_format
+def lay_out(network: nn.Module, *, side: int, device: torch.device, precision: str) -> None:
+    """Arrange ``network`` for training on images of ``side`` pixels a side; numbers differ by rounding alone.
+
+    On a CPU, in fp32, deep convolutions become matrix products and everything lies pixel by pixel (channels last). In
+    bf16 large images lie pixel by pixel. On a GPU everything stays as it is.
+    """
+    products = by_products(device, precision)
+    if products:
+        convolve_by_products(network)
+    large = device.type == "cpu" and side >= CHANNELS_LAST_FROM
+    network.to(memory_format=torch.channels_last if products or large else torch.contiguous_format)
+
+
+def by_products(device: torch.device, precision: str) -> bool:
+    """Return whether products are known to be faster: by Intel's MKL, which PyTorch for x86 brings, in fp32."""
+    there: bool = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
+    return device.type == "cpu" and precision == "32-true" and there
 
 
 class MomentsInOrder(L.Callback):

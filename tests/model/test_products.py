@@ -1,0 +1,92 @@
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from csam_lightning.model.products import ProductConv2d, convolve_by_products
+from csam_lightning.model.resnet import ARCHITECTURES, build_resnet
+
+
+def results(convolution: nn.Module, images: Tensor) -> list[Tensor]:
+    """Return the result, and the gradients of images and weights for a fixed gradient of the result."""
+    images = images.clone().requires_grad_()
+    result = convolution(images)
+    weights = list(convolution.parameters())
+    course = torch.linspace(-1, 1, result.numel(), dtype=result.dtype).reshape(result.shape)
+    return [result, *torch.autograd.grad(result, [images, *weights], course)]
+
+
+@settings(deadline=None, max_examples=200)
+@given(data=st.data())
+def test_equals_convolution_of_the_library_forward_and_backward(data: st.DataObject) -> None:
+    kernel, stride = data.draw(st.integers(1, 5), "kernel"), data.draw(st.integers(1, 4), "stride")
+    padding = data.draw(st.integers(0, kernel), "padding")
+    least = max(1, kernel - 2 * padding)
+    height, width = (data.draw(st.integers(least, least + 9), side) for side in ("height", "width"))
+    batch, channels, out = (data.draw(st.integers(1, 3), what) for what in ("batch", "channels", "out"))
+    order = data.draw(st.sampled_from([torch.contiguous_format, torch.channels_last]), "order")
+    torch.manual_seed(data.draw(st.integers(0, 1000), "seed"))
+    plain = (
+        nn.Conv2d(channels, out, kernel, stride=stride, padding=padding, bias=False).double().to(memory_format=order)
+    )
+    images = torch.randn(batch, channels, height, width, dtype=torch.float64).contiguous(memory_format=order)
+    for ours, theirs in zip(results(ProductConv2d.like(plain), images), results(plain, images), strict=True):
+        assert ours.shape == theirs.shape
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
+
+
+def test_elements_that_meet_nothing_get_a_gradient_of_nought() -> None:
+    # of a map of one pixel only the kernel's middle meets anything; memory that is not cleared would show
+    plain = nn.Conv2d(2, 3, 3, padding=1, bias=False)
+    with torch.no_grad():
+        plain.weight.fill_(float("nan"))
+        plain.weight[:, :, 1, 1] = 1.0
+    result, _, of_weight = results(ProductConv2d.like(plain), torch.ones(1, 2, 1, 1))
+    assert result.flatten().tolist() == [2.0, 2.0, 2.0]
+    assert of_weight[:, :, 1, 1].abs().sum() > 0
+    assert of_weight.abs().sum() == of_weight[:, :, 1, 1].abs().sum()
+
+
+def test_weights_are_shared_and_evaluation_is_the_librarys_to_the_bit() -> None:
+    plain = nn.Conv2d(8, 6, 3, stride=2, padding=1, bias=False)
+    ours = ProductConv2d.like(plain).eval()
+    assert ours.weight is plain.weight
+    images = torch.randn(2, 8, 7, 7)
+    assert torch.equal(ours(images), plain(images))
+
+
+def test_weights_gradient_lies_as_the_weights_do() -> None:
+    # a fused optimiser goes through memory as it lies
+    convolution = ProductConv2d.like(nn.Conv2d(8, 6, 3, padding=1, bias=False)).to(memory_format=torch.channels_last)
+    convolution(torch.randn(2, 8, 4, 4)).sum().backward()
+    gradient = convolution.weight.grad
+    assert gradient is not None
+    assert gradient.stride() == convolution.weight.stride()
+    assert convolution.weight.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_network_has_the_same_weights_outputs_and_gradients(arch: str) -> None:
+    torch.manual_seed(0)
+    plain = build_resnet(arch, num_classes=3, weights=None)
+    ours = build_resnet(arch, num_classes=3, weights=None)
+    ours.load_state_dict(plain.state_dict())
+    state = torch.random.get_rng_state()
+    convolve_by_products(ours)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert list(ours.state_dict()) == list(plain.state_dict())
+    products = {name for name, module in ours.named_modules() if isinstance(module, ProductConv2d)}
+    shapes: dict[str, Any] = {name: module for name, module in plain.named_modules() if isinstance(module, nn.Conv2d)}
+    assert products == {name for name, module in shapes.items() if module.out_channels >= 256}
+    assert {"layer3.0.conv2", "layer4.1.conv2", "layer4.0.downsample.0"} <= products
+    # In double precision rounding stays small through the many layers.
+    images = torch.randn(3, 1, 64, 64, dtype=torch.float64)
+    gradients = []
+    for network in (plain.double(), ours.double()):
+        logits = network(images)
+        gradients.append([logits, *torch.autograd.grad(logits.square().sum(), list(network.parameters()))])
+    for expected, found in zip(*gradients, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-8 + 1e-8 * float(expected.detach().abs().max()))
