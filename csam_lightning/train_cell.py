@@ -17,11 +17,14 @@ from omegaconf.errors import OmegaConfBaseException
 
 from csam_lightning.cell_run import run_cell
 from csam_lightning.cli import one_line
+from csam_lightning.config import TrainerConfig
+from csam_lightning.cpu import lacks_bf16
 from csam_lightning.display import print_result
 from csam_lightning.errors import InputError, RunFailedError
 from csam_lightning.evaluation.cell import Cell, prepare_cell
 from csam_lightning.evaluation.identity import read_data
 from csam_lightning.evaluation.result import CellResult
+from csam_lightning.gpus import free_gpu_memory
 from csam_lightning.processes import preloaded_context
 from csam_lightning.sharing import with_share_of_machine
 from csam_lightning.sweeps.folder import JobOutcome, SweepFolder
@@ -116,6 +119,7 @@ def _queued_again(error: Exception) -> bool:
 def _run(composed: DictConfig, cell: Cell, folder: Path, *, sweep: SweepRun | None) -> CellResult:
     trainer, tracking = cell.config.trainer, cell.config.tracking
     check_accelerator(trainer.accelerator, trainer.devices, cuda_graphs=trainer.cuda_graphs)
+    _warn_of_slow_bf16(trainer)
     uri = store_uri(tracking.uri)
     OmegaConf.update(composed, "tracking.uri", without_password(uri))
     OmegaConf.update(composed, "augment.when", cell.config.augment.when.value)
@@ -131,6 +135,15 @@ def _run(composed: DictConfig, cell: Cell, folder: Path, *, sweep: SweepRun | No
         params=params,
         config_text=OmegaConf.to_yaml(composed, resolve=True),
     )
+
+
+def _warn_of_slow_bf16(trainer: TrainerConfig) -> None:
+    on_cpu = trainer.accelerator == "cpu" or (trainer.accelerator == "auto" and not free_gpu_memory())
+    if trainer.precision == "bf16-mixed" and on_cpu and lacks_bf16():
+        log.warning(
+            "trainer.precision=bf16-mixed: this processor has no instructions for bf16, so training takes many times "
+            "as long as with trainer.precision=32-true"
+        )
 
 
 def flatten(values: Any, prefix: str = "") -> dict[str, str]:
