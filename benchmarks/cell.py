@@ -4,7 +4,9 @@ import json
 import shutil
 import sys
 import tempfile
+from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,10 +90,9 @@ CELLS = {
 
 @dataclass
 class CellRounds:
-    """What the commands took, one entry a round."""
+    """What the commands took, one entry a round; ours by precision."""
 
-    ours: "list[Taken]" = field(default_factory=list)
-    ours_bf16: "list[Taken]" = field(default_factory=list)
+    ours: "defaultdict[str, list[Taken]]" = field(default_factory=partial(defaultdict, list))
     usual: "list[Taken]" = field(default_factory=list)
 
 

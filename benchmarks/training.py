@@ -15,11 +15,15 @@ from benchmarks.observer import Taken
 from benchmarks.results import CACHE, machine, publish
 from benchmarks.task import SIZES
 from benchmarks.usual_fold import FILE_SIDE
+from csam_lightning.config import PRECISIONS
+from csam_lightning.cpu import lacks_bf16
 from csam_lightning.progress import console
 from csam_lightning.reporting.tables import Entry, Table
 from csam_lightning.training.devices import check_accelerator
 
 MEGABYTE = 1e6
+OURS = {"32-true": "ours", "bf16-mixed": "ours, bf16"}
+"""How a cell's table calls the product's command, by its precision."""
 
 NOTES = (
     """limit: a bare PyTorch loop with the same network, optimiser, precision and threads, its tensors in memory: the
@@ -29,7 +33,7 @@ process does. Both run in turns in one process, with one thread; shares are medi
     f"""usual: benchmarks/usual.py, the same images, epochs and batches, fp32. Of a fold: in turns with the others, in a
 process that sleeps meanwhile, over PNG files of {FILE_SIDE} px, with as many threads as PyTorch chooses; so the CPU
 time of an image tells, not images/s. Of a cell: whole commands in turns, start-up included. Ratios are medians of
-rounds.""",
+rounds. bf16 is left out where a processor has no instructions for it, unless --precisions asks for it.""",
     """Parts are CPU seconds of an epoch, each piece run alone: steps and validation are the limit's, logging is
 MLflow's. The rest is what remains of ours: Lightning's loop, the history file, and noise, which may leave less than
 nothing. The input's share is that of input and augmentation together. Start-up is a table of its own.""",
@@ -41,6 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what can be chosen."""
     parser.add_argument(
         "--rounds", type=int, default=3, help="epochs of each fold that are timed; 0: none (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--precisions",
+        nargs="+",
+        choices=PRECISIONS,
+        help="default: all, but 32-true alone on a CPU without instructions for bf16",
     )
     parser.add_argument("--cells", nargs="+", choices=CELLS, default=list(CELLS), help="default: all")
     parser.add_argument("--cell-rounds", type=int, default=1, help="runs of each cell; 0: none (default: %(default)s)")
@@ -58,12 +68,14 @@ def main(options: argparse.Namespace) -> None:
     check_accelerator(options.accelerator, 1)
     facts = machine()
     tables = []
+    precisions = options.precisions or precisions_for(options.accelerator)
     if options.rounds:
-        folds = list(_folds(options.accelerator, options.rounds))
+        folds = list(_folds(options.accelerator, options.rounds, precisions))
         tables = [speed_table(folds), parts_table(folds)]
     if options.cell_rounds:
         for task in _chosen_cells(options):
-            tables.append(cell_table(task, measure_cell(task, options.cell_rounds, options.cache_dir)))
+            found = measure_cell(task, options.cell_rounds, options.cache_dir, precisions=precisions)
+            tables.append(cell_table(task, found))
     if options.startup_rounds:
         tables.append(startup.measure(options.startup_rounds, options.cache_dir))
     publish("training", f"python -m benchmarks {shlex.join(sys.argv[1:])}", facts, tables, NOTES)
@@ -75,12 +87,13 @@ def _chosen_cells(options: argparse.Namespace) -> Iterator[CellTask]:
         yield replace(task, epochs=options.cell_epochs or task.epochs, accelerator=options.accelerator)
 
 
-def _folds(accelerator: str, rounds: int) -> Iterator[FoldFigures]:
-    tasks = [
-        replace(size, precision=precision, accelerator=accelerator)
-        for size in SIZES
-        for precision in ("32-true", "bf16-mixed")
-    ]
+def precisions_for(accelerator: str) -> Sequence[str]:
+    """Return what is measured unless told otherwise: bf16 takes hours on a CPU without instructions for it."""
+    return PRECISIONS[:1] if accelerator == "cpu" and lacks_bf16() else PRECISIONS
+
+
+def _folds(accelerator: str, rounds: int, precisions: Sequence[str]) -> Iterator[FoldFigures]:
+    tasks = [replace(size, precision=precision, accelerator=accelerator) for size in SIZES for precision in precisions]
     for task in tasks:
         console().print(f"a fold of {task.name}: {rounds} rounds")
         yield measure_fold(task, rounds=rounds)
@@ -118,13 +131,15 @@ def parts_table(folds: Sequence[FoldFigures]) -> Table:
     return Table("parts", "Where an epoch's CPU time goes, in seconds", header, list(zip(*columns, strict=True)))
 
 
-def measure_cell(task: CellTask, rounds: int, cache: Path, settings: Sequence[str] = ()) -> CellRounds:
-    """Run a cell by ours with further ``settings``, the same in bf16, and in the usual way, in turns."""
+def measure_cell(
+    task: CellTask, rounds: int, cache: Path, settings: Sequence[str] = (), *, precisions: Sequence[str] = PRECISIONS
+) -> CellRounds:
+    """Run a cell by ours with further ``settings``, in each of ``precisions``, and in the usual way, in turns."""
     bench, found = CellBench(task, cache=cache), CellRounds()
     for number in range(1, rounds + 1):
         console().print(f"a cell of {task.name}: round {number} of {rounds}")
-        found.ours.append(bench.ours(*settings))
-        found.ours_bf16.append(bench.ours(*settings, "trainer.precision=bf16-mixed"))
+        for precision in precisions:
+            found.ours[precision].append(bench.ours(*settings, f"trainer.precision={precision}"))
         found.usual.append(bench.usual())
     return found
 
@@ -134,7 +149,8 @@ def cell_table(task: CellTask, cells: CellRounds) -> Table:
     images = task.size * task.epochs * FOLDS
     header = ["who", "wall / s", "images/s", "CPU / s", "ms CPU per image", "cores used", "peak memory / MB"]
     rows: list[list[Entry]] = []
-    for who, taken in (("usual", cells.usual), ("ours", cells.ours), ("ours, bf16", cells.ours_bf16)):
+    ours = [(OURS[precision], taken) for precision, taken in cells.ours.items()]
+    for who, taken in [("usual", cells.usual), *ours]:
         ratios = [usual.wall / mine.wall for usual, mine in zip(cells.usual, taken, strict=True)]
         wall, cpu = _median(taken, "wall"), _median(taken, "cpu")
         memory = _median(taken, "memory") / MEGABYTE
