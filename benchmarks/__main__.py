@@ -3,13 +3,14 @@
 import argparse
 import sys
 
-from benchmarks import cells, gpu, images, predict, startup, training
+from benchmarks import cells, gpu, images, layouts, predict, startup, training
 from benchmarks.observer import CommandFailedError
 from csam_lightning.errors import InputError
 
 BENCHMARKS = {
     "training": training,
     "gpu": gpu,
+    "layouts": layouts,
     "startup": startup,
     "images": images,
     "cells": cells,
@@ -27,7 +28,9 @@ def main() -> None:
     options = parser.parse_args()
     try:
         BENCHMARKS[options.name].main(options)
-    except (CommandFailedError, InputError) as error:
+    except InputError as error:
+        parser.exit(2, f"error: {error}\n")
+    except CommandFailedError as error:
         sys.exit(f"error: {error}")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks.growth import draw_growth
 from benchmarks.images import SIDE, write_data_set
 from benchmarks.observer import Taken, observe
+from benchmarks.options import at_least
 from benchmarks.results import machine, publish
 from csam_lightning.figures.style import styled
 from csam_lightning.progress import console
@@ -39,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what can be chosen."""
     parser.add_argument(
         "--cells",
-        type=int,
+        type=at_least(1),
         nargs="+",
         default=[10, 100, 1000],
         help="sizes to measure, each of which takes 45 MB of disk a cell while it runs (default: %(default)s)",

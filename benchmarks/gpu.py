@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks.cell import FOLDS, LATE, CellTask
 from benchmarks.images import SIDE, write_data_set
 from benchmarks.observer import CommandFailedError
+from benchmarks.options import at_least
 from benchmarks.results import CACHE, machine, publish
 from benchmarks.sweeps import PAPER, Grid, Sweeps, ratio
 from benchmarks.task import Task
@@ -76,13 +77,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--accelerator", choices=("cpu", "gpu"), default="gpu", help="default: %(default)s")
     parser.add_argument("--tiny", action="store_true", help="try every part on next to no work, minutes on a CPU")
     parser.add_argument(
-        "--processes", type=int, nargs="+", default=[1, 2, 4, 8, 16], help="folds at once to try (default: %(default)s)"
+        "--processes",
+        type=at_least(1),
+        nargs="+",
+        default=[1, 2, 4, 8, 16],
+        help="folds at once to try (default: %(default)s)",
     )
-    parser.add_argument("--epochs", type=int, default=20, help="timed in each such process (default: %(default)s)")
-    parser.add_argument("--cell-rounds", type=int, default=1, help="runs of the cell (default: %(default)s)")
+    parser.add_argument(
+        "--epochs", type=at_least(1), default=20, help="timed in each such process (default: %(default)s)"
+    )
+    parser.add_argument("--cell-rounds", type=at_least(1), default=1, help="runs of the cell (default: %(default)s)")
     parser.add_argument(
         "--cells-at-once",
-        type=int,
+        type=at_least(1),
         default=max(1, usable_cores() // FOLDS),
         help="of the sweeps; the default has a core for each fold (default: %(default)s)",
     )

@@ -18,6 +18,7 @@ from PIL import Image
 
 from benchmarks.growth import draw_growth
 from benchmarks.observer import Taken, observe
+from benchmarks.options import at_least
 from benchmarks.results import machine, publish
 from csam_lightning.figures.style import styled
 from csam_lightning.progress import console, track
@@ -85,7 +86,11 @@ class Step:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what can be chosen."""
     parser.add_argument(
-        "--images", type=int, nargs="+", default=[1000, 10_000, 100_000], help="sizes to measure (default: %(default)s)"
+        "--images",
+        type=at_least(FEW + 1),
+        nargs="+",
+        default=[1000, 10_000, 100_000],
+        help="sizes to measure (default: %(default)s)",
     )
 
 

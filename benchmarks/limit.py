@@ -1,5 +1,7 @@
 """The limit: the same network trained by a bare PyTorch loop, its tensors already in memory."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -19,16 +21,24 @@ class BareLoop:
 
     Precision, optimiser and number of threads are those of the fold ``job``; images are float32, standardised.
 
+    Args:
+        task: What is trained.
+        job: The same, as the product is told.
+        arrange: Arranges the network; None: as the product does.
+
     Attributes:
         device: What it runs on.
     """
 
-    def __init__(self, task: Task, job: FoldJob) -> None:
+    def __init__(self, task: Task, job: FoldJob, arrange: Callable[[nn.Module], object] | None = None) -> None:
         """Build the network and put all images on the device."""
         on_gpu = task.accelerator == "gpu"
         self.device = torch.device("cuda" if on_gpu else "cpu")
         self._network = build_resnet("resnet18", num_classes=CLASSES, weights=None).to(self.device)
-        lay_out(self._network, side=task.image_size, device=self.device, precision=task.precision)
+        if arrange is None:
+            lay_out(self._network, side=task.image_size, device=self.device, precision=task.precision)
+        else:
+            arrange(self._network)
         self._optimizer = torch.optim.AdamW(self._network.parameters(), fused=True)
         self._loss = nn.CrossEntropyLoss()
         self._half = task.precision == "bf16-mixed"

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks.options import at_least
 from benchmarks.results import machine, publish
 from csam_lightning.model.classifier import ScanClassifier
 from csam_lightning.model.ensemble import Ensemble, ModelFacts
@@ -42,14 +43,16 @@ turns; the share is the median of the rounds' own.""",
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what can be chosen."""
-    parser.add_argument("--scans", type=int, default=512, help="files to judge (default: %(default)s)")
+    parser.add_argument("--scans", type=at_least(1), default=512, help="files to judge (default: %(default)s)")
     parser.add_argument(
-        "--image-size", type=int, default=100, help="pixels that the model looks at (default: %(default)s)"
+        "--image-size", type=at_least(32), default=100, help="pixels that the model looks at (default: %(default)s)"
     )
     parser.add_argument(
         "--overlays", action="store_true", help="measure with overlays of all scans too, which takes longer"
     )
-    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (default: %(default)s)")
+    parser.add_argument(
+        "--rounds", type=at_least(1), default=5, help="how often each is measured (default: %(default)s)"
+    )
 
 
 def main(options: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table as Shown
 
+from csam_lightning.cpu import lacks_bf16
 from csam_lightning.figures.style import save_png
 from csam_lightning.files import written_atomically
 from csam_lightning.processes import usable_cores, usable_memory
@@ -32,7 +33,7 @@ LIBRARIES = ("torch", "torchvision", "lightning", "torchmetrics", "albumentation
 def machine() -> list[str]:
     """Return what the figures were measured on, line by line."""
     lines = [f"{_processor()}, {usable_cores()} cores, {usable_memory() / 2**30:.0f} GiB, {platform.platform()}"]
-    lines += _gpus()
+    lines += [f"PyTorch's instructions: {_instructions()}", *_gpus()]
     code = code_tags()
     commit = code.get("git.commit", "no git checkout")[:12] + (
         " with changes" if code.get("git.dirty") == "true" else ""
@@ -49,6 +50,14 @@ def _processor() -> str:
     except OSError:
         return platform.processor() or platform.machine()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _instructions() -> str:
+    """Return what decides how fast a CPU multiplies."""
+    import torch
+
+    widest = torch.backends.cpu.get_cpu_capability()
+    return f"{widest}, {'none for bf16' if lacks_bf16() else 'with bf16'}"
 
 
 def _gpus() -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.images import FEW, write_data_set
 from benchmarks.observer import environment
+from benchmarks.options import at_least
 from benchmarks.results import CACHE, machine, publish
 from csam_lightning.progress import track
 from csam_lightning.reporting.tables import Table
@@ -28,7 +29,9 @@ scans are decoded already. All in turns; ratios are medians of rounds.""",
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what can be chosen."""
-    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (default: %(default)s)")
+    parser.add_argument(
+        "--rounds", type=at_least(1), default=5, help="how often each is measured (default: %(default)s)"
+    )
     parser.add_argument("--cache-dir", type=Path, default=CACHE, help="of the scans (default: %(default)s)")
 
 

@@ -12,11 +12,13 @@ from benchmarks import startup
 from benchmarks.cell import CELLS, FOLDS, CellBench, CellRounds, CellTask
 from benchmarks.fold import FoldFigures, measure_fold
 from benchmarks.observer import Taken
+from benchmarks.options import at_least
 from benchmarks.results import CACHE, machine, publish
 from benchmarks.task import SIZES
 from benchmarks.usual_fold import FILE_SIDE
 from csam_lightning.config import PRECISIONS
 from csam_lightning.cpu import lacks_bf16
+from csam_lightning.errors import InputError
 from csam_lightning.progress import console
 from csam_lightning.reporting.tables import Entry, Table
 from csam_lightning.training.devices import check_accelerator
@@ -27,7 +29,8 @@ OURS = {"32-true": "ours", "bf16-mixed": "ours, bf16"}
 
 NOTES = (
     """limit: a bare PyTorch loop with the same network, optimiser, precision and threads, its tensors in memory: the
-training steps, and one forward pass over the validation scans. ours: an epoch of a fold with input, augmentation,
+training steps, and one forward pass over the validation scans, its network laid out as the product does (`python -m
+benchmarks layouts` compares that with PyTorch's own way). ours: an epoch of a fold with input, augmentation,
 metrics, validation, checkpoint and history, and with sending its metrics to MLflow, which in a cell the watching
 process does. Both run in turns in one process, with one thread; shares are medians of rounds.""",
     f"""usual: benchmarks/usual.py, the same images, epochs and batches, fp32. Of a fold: in turns with the others, in a
@@ -44,27 +47,48 @@ nothing. The input's share is that of input and augmentation together. Start-up 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what can be chosen."""
     parser.add_argument(
-        "--rounds", type=int, default=3, help="epochs of each fold that are timed; 0: none (default: %(default)s)"
+        "--rounds",
+        type=at_least(0),
+        default=3,
+        help="epochs of each fold that are timed; 0: none (default: %(default)s)",
     )
+    add_precisions(parser)
+    parser.add_argument("--cells", nargs="+", choices=CELLS, default=list(CELLS), help="default: all")
+    parser.add_argument(
+        "--cell-rounds", type=at_least(0), default=1, help="runs of each cell; 0: none (default: %(default)s)"
+    )
+    epochs = ", ".join(f"{name} {task.epochs}" for name, task in CELLS.items())
+    parser.add_argument("--cell-epochs", type=at_least(1), help=f"epochs of each cell's folds (default: {epochs})")
+    parser.add_argument(
+        "--startup-rounds",
+        type=at_least(0),
+        default=3,
+        help="how often start-up is timed; 0: not (default: %(default)s)",
+    )
+    parser.add_argument("--accelerator", choices=("cpu", "gpu"), default="cpu", help="default: %(default)s")
+    parser.add_argument("--cache-dir", type=Path, default=CACHE, help="of the scans (default: %(default)s)")
+
+
+def add_precisions(parser: argparse.ArgumentParser) -> None:
+    """Say that precisions can be chosen."""
     parser.add_argument(
         "--precisions",
         nargs="+",
         choices=PRECISIONS,
         help="default: all, but 32-true alone on a CPU without instructions for bf16",
     )
-    parser.add_argument("--cells", nargs="+", choices=CELLS, default=list(CELLS), help="default: all")
-    parser.add_argument("--cell-rounds", type=int, default=1, help="runs of each cell; 0: none (default: %(default)s)")
-    epochs = ", ".join(f"{name} {task.epochs}" for name, task in CELLS.items())
-    parser.add_argument("--cell-epochs", type=int, help=f"epochs of each cell's folds (default: {epochs})")
-    parser.add_argument(
-        "--startup-rounds", type=int, default=3, help="how often start-up is timed; 0: not (default: %(default)s)"
-    )
-    parser.add_argument("--accelerator", choices=("cpu", "gpu"), default="cpu", help="default: %(default)s")
-    parser.add_argument("--cache-dir", type=Path, default=CACHE, help="of the scans (default: %(default)s)")
 
 
 def main(options: argparse.Namespace) -> None:
-    """Measure, print and keep."""
+    """Measure, print and keep.
+
+    Raises:
+        InputError: Nothing is to be measured.
+    """
+    if not (options.rounds or options.cell_rounds or options.startup_rounds):
+        raise InputError(
+            "nothing is to be measured", where="--rounds, --cell-rounds, --startup-rounds", mend="give one"
+        )
     check_accelerator(options.accelerator, 1)
     facts = machine()
     tables = []

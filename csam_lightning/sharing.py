@@ -11,14 +11,14 @@ from csam_lightning.gpus import MAYBE_NVIDIA, free_gpu_memory
 from csam_lightning.processes import usable_cores, usable_memory
 
 FOLD_BYTES = {
-    Arch.resnet18: (1.25e9, 650),
+    Arch.resnet18: (1.35e9, 650),
     Arch.resnet34: (1.5e9, 800),
     Arch.resnet50: (1.7e9, 1750),
     Arch.resnet101: (2.3e9, 2500),
 }
 """Memory of a fold's process on a CPU: bytes of the process itself, and bytes per pixel of a batch.
 
-Just above what was measured between 32 and 350 px in batches of 8 to 64.
+Just above what was measured between 32 and 350 px in batches of 4 to 64.
 """
 
 CUDA_CONTEXT_BYTES = 0.5e9

@@ -16,12 +16,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import gpu, results, together, usual
+from benchmarks import __main__ as command
+from benchmarks import gpu, results, together, training, usual
 from benchmarks.clock import Spent
 from benchmarks.fold import FoldFigures, Rounds, measure_rounds
 from benchmarks.gpu import verdict
 from benchmarks.growth import draw_growth
 from benchmarks.images import FEW, Step, costs
+from benchmarks.layouts import rows_of
 from benchmarks.limit import GraphedLoop
 from benchmarks.observer import CommandFailedError, observe
 from benchmarks.sweeps import PAPER, Sweeps, ratio
@@ -259,6 +261,46 @@ def test_the_three_sweeps_change_one_factor_at_a_time(tmp_path: Path) -> None:
 def test_a_target_is_reached_or_not() -> None:
     assert verdict("speed", measured=0.8, least=0.8) == ["speed", "≥ 0.8", 0.8, "yes"]
     assert verdict("time", measured=45.1, most=45) == ["time", "≤ 45", 45.1, "no"]
+
+
+@pytest.mark.parametrize(("precision", "ways"), [("32-true", 4), ("bf16-mixed", 2)])
+def test_each_way_of_laying_out_a_network_is_set_against_the_plain_one(precision: str, ways: int) -> None:
+    rows = rows_of(replace(TASK, precision=precision), 2)
+    assert [row[1] for row in rows] == ["plain", "channels last", "products", "both"][:ways]
+    assert rows[0][3:] == [1.0, 1.0, 1.0]
+    for row in rows:
+        milliseconds, median, least, most = (float(str(entry)) for entry in row[2:])
+        assert milliseconds > 0
+        assert 0 < least <= median <= most
+
+
+@pytest.mark.parametrize(("lacks", "expected"), [(True, ["32-true"]), (False, ["32-true", "bf16-mixed"])])
+def test_bf16_is_not_measured_where_it_takes_hours(
+    lacks: bool, expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "lacks_bf16", lambda: lacks)
+    assert list(training.precisions_for("cpu")) == expected
+    assert list(training.precisions_for("gpu")) == ["32-true", "bf16-mixed"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("images --images 300", f"argument --images: 300 is less than {FEW + 1}"),
+        ("startup --rounds 0", "argument --rounds: 0 is less than 1"),
+        ("layouts --rounds many", "argument --rounds: 'many' is no whole number"),
+        ("training --rounds -1", "argument --rounds: -1 is less than 0"),
+        ("training --rounds 0 --cell-rounds 0 --startup-rounds 0", "nothing is to be measured"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_told_in_one_line(
+    arguments: str, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["benchmarks", *arguments.split()])
+    with pytest.raises(SystemExit) as left:
+        command.main()
+    assert left.value.code == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_a_machine_without_a_gpu_is_told_so_in_one_line() -> None:

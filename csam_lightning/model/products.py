@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 LEAST_CHANNELS = 256
-"""Channels of a convolution's result from which products are faster: the last two of a ResNet's four stages."""
+"""Channels of a convolution's result from which products are faster: a ResNet-18's last two of four stages."""
 
 Index = tuple[slice, slice, slice]
 
@@ -53,10 +53,18 @@ class ProductConv2d(nn.Conv2d):
 
 
 def convolve_by_products(network: nn.Module) -> None:
-    """Let the deep convolutions of a ResNet be products in training, over the same weights."""
+    """Let the deep convolutions of a network be products in training, over the same weights; others stay."""
     for name, module in list(network.named_modules()):
-        if isinstance(module, nn.Conv2d) and module.out_channels >= LEAST_CHANNELS:
+        if isinstance(module, nn.Conv2d) and module.out_channels >= LEAST_CHANNELS and _is_simple(module):
             network.set_submodule(name, ProductConv2d.like(module))
+
+
+def _is_simple(convolution: nn.Conv2d) -> bool:
+    """Return whether ``convolution`` is of the kind that :class:`ProductConv2d` does."""
+    sides = (convolution.kernel_size, convolution.stride, convolution.padding)
+    alike = all(isinstance(side, tuple) and side[0] == side[1] for side in sides)
+    zeros = convolution.padding_mode == "zeros" and convolution.bias is None
+    return alike and zeros and convolution.groups == 1 and convolution.dilation == (1, 1)
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,15 @@ CHANNELS_LAST_FROM = 150
 """Pixels of a side from which a CPU convolves faster pixel by pixel, without products; see ``benchmarks/NOTES.md``."""
 
 
+MEASURED = "AVX2"
+"""Instructions of the CPUs on which deep convolutions were measured to be faster by products: x86 without AVX-512."""
+
+
 def lay_out(network: nn.Module, *, side: int, device: torch.device, precision: str) -> None:
     """Arrange ``network`` for training on images of ``side`` pixels a side; numbers differ by rounding alone.
 
-    On a CPU, in fp32, deep convolutions become matrix products and everything lies pixel by pixel (channels last). In
-    bf16 large images lie pixel by pixel. On a GPU everything stays as it is.
+    On a CPU without AVX-512, in fp32, deep convolutions become matrix products and everything lies pixel by pixel
+    (channels last). On other CPUs, and in bf16, large images alone lie pixel by pixel. On a GPU all stays as it is.
     """
     products = by_products(device, precision)
     if products:
@@ -24,9 +28,10 @@ def lay_out(network: nn.Module, *, side: int, device: torch.device, precision: s
 
 
 def by_products(device: torch.device, precision: str) -> bool:
-    """Return whether products are known to be faster: by Intel's MKL, which PyTorch for x86 brings, in fp32."""
-    there: bool = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
-    return device.type == "cpu" and precision == "32-true" and there
+    """Return whether products are known to be faster: in fp32, by Intel's MKL, which PyTorch for x86 brings."""
+    mkl: bool = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
+    capable = torch.backends.cpu.get_cpu_capability()
+    return device.type == "cpu" and precision == "32-true" and mkl and capable == MEASURED
 
 
 class MomentsInOrder(L.Callback):

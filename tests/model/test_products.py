@@ -68,6 +68,27 @@ def test_weights_gradient_lies_as_the_weights_do() -> None:
     assert convolution.weight.is_contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"groups": 2},
+        {"dilation": 2},
+        {"bias": True},
+        {"kernel_size": (3, 1)},
+        {"stride": (1, 2)},
+        {"padding": (1, 0)},
+        {"padding": "same"},
+        {"padding_mode": "reflect", "padding": 1},
+        {"out_channels": 255},
+    ],
+)
+def test_other_convolutions_stay_as_they_are(settings: dict[str, Any]) -> None:
+    usual: dict[str, Any] = {"in_channels": 4, "out_channels": 256, "kernel_size": 3, "bias": False}
+    network = nn.Sequential(nn.Conv2d(**usual), nn.Conv2d(**{**usual, "in_channels": 256, **settings}))
+    convolve_by_products(network)
+    assert [type(module) for module in network] == [ProductConv2d, nn.Conv2d]
+
+
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_network_has_the_same_weights_outputs_and_gradients(arch: str) -> None:
     torch.manual_seed(0)

@@ -12,34 +12,44 @@ from csam_lightning.training.job import FoldFolder, FoldJob, FoldPredictions
 from csam_lightning.training.layout import by_products, lay_out
 
 MakeJob = Callable[..., FoldJob]
-MEASURED = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
-"""Whether products are known to be faster on this machine."""
+
+
+@pytest.fixture(params=["AVX2", "AVX512"])
+def capability(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let PyTorch believe in a CPU with, or without, AVX-512."""
+    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: request.param)
+    return str(request.param)
 
 
 @pytest.mark.parametrize(
     ("side", "device", "precision", "pixel_by_pixel", "products"),
     [
-        (350, "cpu", "32-true", True, MEASURED),
-        (100, "cpu", "32-true", MEASURED, MEASURED),
-        (350, "cpu", "bf16-mixed", True, False),
-        (150, "cpu", "bf16-mixed", True, False),
-        (100, "cpu", "bf16-mixed", False, False),
-        (350, "cuda", "32-true", False, False),  # not measured there
+        (350, "cpu", "32-true", True, "AVX2"),
+        (100, "cpu", "32-true", "AVX2", "AVX2"),
+        (350, "cpu", "bf16-mixed", True, None),
+        (150, "cpu", "bf16-mixed", True, None),
+        (100, "cpu", "bf16-mixed", False, None),
+        (350, "cuda", "32-true", False, None),  # not measured there
     ],
 )
-def test_a_cpu_trains_pixel_by_pixel_and_deep_layers_by_products(
-    side: int, device: str, precision: str, pixel_by_pixel: bool, products: bool
+def test_network_is_laid_out_as_was_measured_to_be_fastest(
+    capability: str, side: int, device: str, precision: str, *, pixel_by_pixel: bool | str, products: str | None
 ) -> None:
     network = build_resnet("resnet18", num_classes=3, weights=None)
     lay_out(network, side=side, device=torch.device(device), precision=precision)
     weight = network.get_submodule("layer1.0.conv1").weight
     assert isinstance(weight, torch.Tensor)
-    assert weight.is_contiguous(memory_format=torch.channels_last) == pixel_by_pixel
-    assert weight.is_contiguous() != pixel_by_pixel
-    assert any(isinstance(module, ProductConv2d) for module in network.modules()) == products
+    expected = pixel_by_pixel in {True, capability}
+    assert weight.is_contiguous(memory_format=torch.channels_last) == expected
+    assert weight.is_contiguous() != expected
+    assert any(isinstance(module, ProductConv2d) for module in network.modules()) == (products == capability)
 
 
-def test_products_are_left_out_where_they_were_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_products_are_left_out_without_the_library_that_makes_them_fast(
+    capability: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert by_products(torch.device("cpu"), "32-true") == (capability == "AVX2")
     monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: False)
     assert not by_products(torch.device("cpu"), "32-true")
 
