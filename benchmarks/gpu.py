@@ -17,8 +17,7 @@ from benchmarks.results import CACHE, machine, publish
 from benchmarks.sweeps import PAPER, Grid, Sweeps, ratio
 from benchmarks.task import Task
 from benchmarks.together import Point, Work, curve, limit, ours
-from benchmarks.training import MEGABYTE, cell_table, measure_cell
-from csam_lightning.config import PRECISIONS
+from benchmarks.training import MEGABYTE, OURS, cell_table, measure_cell, precisions_for
 from csam_lightning.processes import usable_cores
 from csam_lightning.progress import console
 from csam_lightning.reporting.tables import Entry, Table
@@ -103,7 +102,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace) -> None:
-    """Measure, print and keep; a part that fails is told of in the table and ends no other."""
+    """Measure, print and keep; a part that fails is told of in the table and ends no other.
+
+    Raises:
+        CommandFailedError: A part has failed; the others are kept.
+    """
     check_accelerator(options.accelerator, 1)
     if options.settings is None:
         options.settings = ["trainer.cuda_graphs=true"] if options.accelerator == "gpu" else []
@@ -111,11 +114,13 @@ def main(options: argparse.Namespace) -> None:
     sizes = TINY if options.tiny else FULL
     targets: list[list[Entry]] = []
     tables: list[Table] = []
+    failed: list[str] = []
     for part in options.parts:
         try:
             reached, table = PARTS[part](sizes, options)
         except CommandFailedError as error:
             console().print(f"{part}: {error}", markup=False)
+            failed.append(part)
             targets.append([f"{part}: failed, {str(error).splitlines()[-1]}", None, None, "no"])
         else:
             targets += reached
@@ -124,6 +129,8 @@ def main(options: argparse.Namespace) -> None:
     tables.insert(0, Table("targets", title, ["target", "wanted", "measured", "reached"], targets))
     notes = [NOTES[part] for part in options.parts]
     publish("gpu", f"python -m benchmarks {shlex.join(sys.argv[1:])}", facts, tables, notes)
+    if failed:
+        raise CommandFailedError(f"failed: {', '.join(failed)}; see above")
 
 
 Measured = tuple[list[list[Entry]], Table]
@@ -140,7 +147,7 @@ def verdict(target: str, *, measured: float, least: float | None = None, most: f
 def _limit(sizes: Sizes, options: argparse.Namespace) -> Measured:
     rows: list[list[Entry]] = []
     targets = []
-    for precision in PRECISIONS:
+    for precision in precisions_for(options.accelerator):
         task = replace(sizes.fold, precision=precision, accelerator=options.accelerator)
         best = {}
         for who, points in _curves(task, options):
@@ -165,12 +172,13 @@ def _curves(task: Task, options: argparse.Namespace) -> Iterator[tuple[str, list
 
 def _cell(sizes: Sizes, options: argparse.Namespace) -> Measured:
     task = replace(sizes.cell, accelerator=options.accelerator)
-    cells = measure_cell(task, options.cell_rounds, options.cache_dir, options.settings)
+    precisions = precisions_for(options.accelerator)
+    cells = measure_cell(task, options.cell_rounds, options.cache_dir, options.settings, precisions=precisions)
     table = cell_table(task, cells)
     ratios = {str(row[0]): row[-1] for row in table.rows}
     return [
         verdict(f"usual / {who}, wall, {task.name}", measured=float(str(ratios[who])), least=CELL_TARGET)
-        for who in ("ours", "ours, bf16")
+        for who in (OURS[precision] for precision in precisions)
     ], table
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.images import FEW, write_data_set
-from benchmarks.observer import environment
+from benchmarks.observer import LAST_WORDS, CommandFailedError, environment
 from benchmarks.options import at_least
 from benchmarks.results import CACHE, machine, publish
 from csam_lightning.progress import track
@@ -79,9 +79,29 @@ def _measure(rounds: int, cache: str, scans: Path) -> Table:
     return Table("startup", "Start-up", ["what", "seconds", "of the bare imports", "imports torch"], rows)
 
 
+def _run(command: Sequence[str], *, folder: str | None = None) -> None:
+    """Run ``command``, in ``folder`` with the environment of :func:`environment`.
+
+    Raises:
+        CommandFailedError: Its exit status is not 0; the message holds the end of what it said.
+    """
+    done = subprocess.run(  # noqa: S603 - the benchmark's own commands
+        command,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        cwd=folder,
+        env=environment() if folder else None,
+    )
+    if done.returncode:
+        raise CommandFailedError(f"{shlex.join(command)} failed:\n{done.stdout[-LAST_WORDS:]}")
+
+
 def _seconds(command: Sequence[str]) -> float:
     began = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - the benchmark's own commands
+    _run(command)
     return time.perf_counter() - began
 
 
@@ -89,7 +109,7 @@ def _first_step(command: Sequence[str]) -> float:
     """Return the seconds until the first epoch of a new cell began, by the clock that its history keeps."""
     with tempfile.TemporaryDirectory() as folder:
         began = time.time()
-        subprocess.run(command, check=True, capture_output=True, cwd=folder, env=environment())  # noqa: S603
+        _run(command, folder=folder)
         [history] = Path(folder).glob("outputs/cells/*/fold_0/history.json")
         first = json.loads(history.read_text())[0]
         return float(first["ended"] - first["seconds"] - began)

@@ -91,18 +91,27 @@ def main(options: argparse.Namespace) -> None:
         )
     check_accelerator(options.accelerator, 1)
     facts = machine()
-    tables = []
+    tables: list[Table] = []
+    try:
+        for table in _measured(options):
+            tables.append(table)  # noqa: PERF402 - what was measured is kept where something after it fails
+    finally:
+        if tables:
+            publish("training", f"python -m benchmarks {shlex.join(sys.argv[1:])}", facts, tables, NOTES)
+
+
+def _measured(options: argparse.Namespace) -> Iterator[Table]:
+    """Yield each table as soon as it is measured."""
     precisions = options.precisions or precisions_for(options.accelerator)
     if options.rounds:
         folds = list(_folds(options.accelerator, options.rounds, precisions))
-        tables = [speed_table(folds), parts_table(folds)]
+        yield speed_table(folds)
+        yield parts_table(folds)
     if options.cell_rounds:
         for task in _chosen_cells(options):
-            found = measure_cell(task, options.cell_rounds, options.cache_dir, precisions=precisions)
-            tables.append(cell_table(task, found))
+            yield cell_table(task, measure_cell(task, options.cell_rounds, options.cache_dir, precisions=precisions))
     if options.startup_rounds:
-        tables.append(startup.measure(options.startup_rounds, options.cache_dir))
-    publish("training", f"python -m benchmarks {shlex.join(sys.argv[1:])}", facts, tables, NOTES)
+        yield startup.measure(options.startup_rounds, options.cache_dir)
 
 
 def _chosen_cells(options: argparse.Namespace) -> Iterator[CellTask]:

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import __main__ as command
-from benchmarks import gpu, results, together, training, usual
+from benchmarks import gpu, results, startup, together, training, usual
 from benchmarks.clock import Spent
 from benchmarks.fold import FoldFigures, Rounds, measure_rounds
 from benchmarks.gpu import verdict
@@ -192,7 +192,8 @@ def test_a_part_that_fails_ends_no_other(
     monkeypatch.setattr(gpu, "PARTS", {"limit": fail, "cell": reach})
     parser = ArgumentParser()
     gpu.add_arguments(parser)
-    gpu.main(parser.parse_args(["--accelerator", "cpu"]))
+    with pytest.raises(CommandFailedError, match=r"^failed: limit; see above$"):
+        gpu.main(parser.parse_args(["--accelerator", "cpu"]))
     [kept] = tmp_path.iterdir()
     assert "| limit: failed, out of memory |  |  | no |" in kept.read_text()
     assert "| speed | ≥ 8 | 9 | yes |" in kept.read_text()
@@ -281,6 +282,28 @@ def test_bf16_is_not_measured_where_it_takes_hours(
     monkeypatch.setattr(training, "lacks_bf16", lambda: lacks)
     assert list(training.precisions_for("cpu")) == expected
     assert list(training.precisions_for("gpu")) == ["32-true", "bf16-mixed"]
+
+
+def test_what_was_measured_is_kept_where_something_after_it_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> Table:
+        raise CommandFailedError("train failed")
+
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    monkeypatch.setattr(training, "_folds", lambda *_: [])
+    monkeypatch.setattr(startup, "measure", fail)
+    parser = ArgumentParser()
+    training.add_arguments(parser)
+    with pytest.raises(CommandFailedError):
+        training.main(parser.parse_args(["--cell-rounds", "0"]))
+    [kept] = tmp_path.iterdir()
+    assert "One fold, an epoch with its validation" in kept.read_text()
+
+
+def test_a_command_whose_start_is_timed_says_why_it_failed() -> None:
+    with pytest.raises(CommandFailedError, match=r"(?s)failed:.*no such luck"):
+        startup._seconds([sys.executable, "-c", "raise SystemExit('no such luck')"])
 
 
 @pytest.mark.parametrize(
