@@ -79,8 +79,8 @@ def _measure(rounds: int, cache: str, scans: Path) -> Table:
     return Table("startup", "Start-up", ["what", "seconds", "of the bare imports", "imports torch"], rows)
 
 
-def _run(command: Sequence[str], *, folder: str | None = None) -> None:
-    """Run ``command``, in ``folder`` with the environment of :func:`environment`.
+def _run(command: Sequence[str], *, folder: str | None = None) -> str:
+    """Run ``command``, in ``folder`` with the environment of :func:`environment`; return what it said.
 
     Raises:
         CommandFailedError: Its exit status is not 0; the message holds the end of what it said.
@@ -97,6 +97,7 @@ def _run(command: Sequence[str], *, folder: str | None = None) -> None:
     )
     if done.returncode:
         raise CommandFailedError(f"{shlex.join(command)} failed:\n{done.stdout[-LAST_WORDS:]}")
+    return done.stdout
 
 
 def _seconds(command: Sequence[str]) -> float:
@@ -116,7 +117,5 @@ def _first_step(command: Sequence[str]) -> float:
 
 
 def _imports_torch(command: Sequence[str]) -> bool:
-    told = subprocess.run(  # noqa: S603
-        [command[0], "-X", "importtime", *command[1:]], check=True, capture_output=True, text=True
-    )
-    return any(line.rpartition("|")[2].strip() == "torch" for line in told.stderr.splitlines())
+    said = _run([command[0], "-X", "importtime", *command[1:]])
+    return any(line.rpartition("|")[2].strip() == "torch" for line in said.splitlines())

@@ -138,8 +138,9 @@ def _run(composed: DictConfig, cell: Cell, folder: Path, *, sweep: SweepRun | No
 
 
 def _warn_of_slow_bf16(trainer: TrainerConfig) -> None:
-    on_cpu = trainer.accelerator == "cpu" or (trainer.accelerator == "auto" and not free_gpu_memory())
-    if trainer.precision == "bf16-mixed" and on_cpu and lacks_bf16():
+    if trainer.precision != "bf16-mixed" or not lacks_bf16():
+        return
+    if trainer.accelerator == "cpu" or (trainer.accelerator == "auto" and not free_gpu_memory()):
         log.warning(
             "trainer.precision=bf16-mixed: this processor has no instructions for bf16, so training takes many times "
             "as long as with trainer.precision=32-true"

@@ -44,6 +44,8 @@ def test_user_is_told_that_bf16_will_be_slow(monkeypatch: pytest.MonkeyPatch, ca
         assert "many times as long as with trainer.precision=32-true" in message
     assert not told(precision="32-true")
     assert not told(accelerator="gpu")
+    monkeypatch.setattr(train_cell, "free_gpu_memory", lambda: pytest.fail("nothing depends on it, and it takes time"))
+    assert not told(precision="32-true")
     monkeypatch.setattr(train_cell, "free_gpu_memory", lambda: [10**9])
     assert not told()
     assert told(accelerator="cpu")

@@ -9,9 +9,8 @@ from csam_lightning.model.products import convolve_by_products
 CHANNELS_LAST_FROM = 150
 """Pixels of a side from which a CPU convolves faster pixel by pixel, without products; see ``benchmarks/NOTES.md``."""
 
-
-MEASURED = "AVX2"
-"""Instructions of the CPUs on which deep convolutions were measured to be faster by products: x86 without AVX-512."""
+PRODUCTS_PAY_WITH = "AVX2"
+"""Widest instructions of the CPUs on which deep convolutions were measured to be faster by products: x86 without AVX-512."""
 
 
 def lay_out(network: nn.Module, *, side: int, device: torch.device, precision: str) -> None:
@@ -30,8 +29,8 @@ def lay_out(network: nn.Module, *, side: int, device: torch.device, precision: s
 def by_products(device: torch.device, precision: str) -> bool:
     """Return whether products are known to be faster: in fp32, by Intel's MKL, which PyTorch for x86 brings."""
     mkl: bool = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
-    capable = torch.backends.cpu.get_cpu_capability()
-    return device.type == "cpu" and precision == "32-true" and mkl and capable == MEASURED
+    widest = torch.backends.cpu.get_cpu_capability()
+    return device.type == "cpu" and precision == "32-true" and mkl and widest == PRODUCTS_PAY_WITH
 
 
 class MomentsInOrder(L.Callback):

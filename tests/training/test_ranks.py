@@ -31,7 +31,8 @@ def odd(job: MakeJob, folder: str, **trainer: Any) -> FoldJob:
     """Return a job of 5 training images in steps of up to 6, and 7 validation scans."""
     training, held_out = np.arange(5), np.arange(5, 12)
     fold = Fold(0, Images(training, 0 * training), training, Images(held_out, 0 * held_out))
-    return job(folder, fold=fold, batch_size=6, trainer=trainer)
+    # With seed 0 rounding puts an activation on the other side of a ReLU, which changes a few gradients by a hundredth.
+    return job(folder, fold=fold, batch_size=6, trainer=trainer, seed=1)
 
 
 def after_one_step(job: FoldJob, rank: Rank) -> tuple[dict[str, Any], dict[str, float]]:
@@ -69,8 +70,8 @@ def test_step_of_two_devices_is_that_of_one_and_is_judged_on_the_whole_set(job: 
         other.join()
     moments = [checkpoint["optimizer_states"][0]["state"].values() for checkpoint in (alone, together)]
     for one, two in zip(*moments, strict=True):  # after one step the first moment is a tenth of the gradient
-        # Rounding may put a single activation on the other side of a ReLU, and so change a few elements by a hundredth.
-        assert (two["exp_avg"] - one["exp_avg"]).norm() < 0.01 * one["exp_avg"].norm()
+        gradient, largest = one["exp_avg"], float(one["exp_avg"].abs().max())
+        torch.testing.assert_close(two["exp_avg"], gradient, rtol=0, atol=1e-3 * largest)
     for name, value in alone["state_dict"].items():
         if "running" in name:
             torch.testing.assert_close(together["state_dict"][name], value, rtol=1e-4, atol=1e-5)
