@@ -10,7 +10,7 @@ CHANNELS_LAST_FROM = 150
 """Pixels of a side from which a CPU convolves faster pixel by pixel, without products; see ``benchmarks/NOTES.md``."""
 
 PRODUCTS_PAY_WITH = "AVX2"
-"""Widest instructions of the CPUs on which deep convolutions were measured to be faster by products: x86 without AVX-512."""
+"""Widest instructions of CPUs on which deep convolutions were measured to be faster by products: no AVX-512."""
 
 
 def lay_out(network: nn.Module, *, side: int, device: torch.device, precision: str) -> None:
