@@ -8,6 +8,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,9 +31,9 @@ SIZES = (Task(50, 8, 48), Task(50, 64, 128), Task(100, 8, 32), Task(150, 8, 24),
 
 NOTES = (
     """A turn is some training steps of benchmarks/limit.py's bare loop, one thread, tensors in memory; all ways take
-turns in one process. Ratios are medians of the rounds, with the least and the most. products: convolutions with 256
-channels or more as csam_lightning/model/products.py does them, in fp32 alone. plain is PyTorch's own, channel by
-channel. Which way the product trains is decided in csam_lightning/training/layout.py.""",
+turns in one process. Ratios are medians of the rounds, with the least and the most. plain is PyTorch's own, channel by
+channel. products from N: channels last, and convolutions with N channels or more as csam_lightning/model/products.py
+does them. Which way the product trains is decided in csam_lightning/training/layout.py.""",
 )
 
 
@@ -84,7 +85,7 @@ def _turns(task: Task, rounds: int, clock: str) -> Iterator[tuple[str, float]]:
     torch.set_num_threads(task.threads)
     with tempfile.TemporaryDirectory() as scratch:
         job = fold_job(task, Path(scratch), epochs=1)
-        loops = {way: BareLoop(task, job, arrange) for way, arrange in _ways(task.precision).items()}
+        loops = {way: BareLoop(task, job, arrange) for way, arrange in _ways().items()}
         for number in range(rounds + 1):
             for way, loop in loops.items():
                 spent = timed(loop.train)
@@ -92,7 +93,7 @@ def _turns(task: Task, rounds: int, clock: str) -> Iterator[tuple[str, float]]:
                     yield way, float(getattr(spent, clock))
 
 
-def _ways(precision: str) -> "dict[str, Callable[[nn.Module], object]]":
+def _ways() -> "dict[str, Callable[[nn.Module], object]]":
     import torch
 
     from csam_lightning.model.products import convolve_by_products
@@ -103,9 +104,9 @@ def _ways(precision: str) -> "dict[str, Callable[[nn.Module], object]]":
     def channels_last(network: "nn.Module") -> None:
         network.to(memory_format=torch.channels_last)
 
-    def both(network: "nn.Module") -> None:
-        convolve_by_products(network)
+    def products(network: "nn.Module", least_channels: int) -> None:
         channels_last(network)
+        convolve_by_products(network, least_channels=least_channels)
 
     ways: dict[str, Callable[[nn.Module], object]] = {"plain": plain, "channels last": channels_last}
-    return ways | ({"products": convolve_by_products, "both": both} if precision == "32-true" else {})
+    return ways | {f"products from {least}": partial(products, least_channels=least) for least in (512, 256)}

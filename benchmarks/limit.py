@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from benchmarks.task import CLASSES, Task
 from csam_lightning.data.datamodule import evaluation_batch
+from csam_lightning.model.optimizer import MemoryOrderAdamW
 from csam_lightning.model.resnet import build_resnet
 from csam_lightning.training.job import FoldJob
 from csam_lightning.training.layout import lay_out
@@ -39,7 +40,7 @@ class BareLoop:
             lay_out(self._network, side=task.image_size, device=self.device, precision=task.precision)
         else:
             arrange(self._network)
-        self._optimizer = torch.optim.AdamW(self._network.parameters(), fused=True)
+        self._optimizer = MemoryOrderAdamW(self._network.parameters(), fused=True)
         self._loss = nn.CrossEntropyLoss()
         self._half = task.precision == "bf16-mixed"
         images = torch.from_numpy(np.load(job.pixels)).unsqueeze(1).to(self.device)
@@ -102,7 +103,7 @@ class GraphedLoop(BareLoop):
     def __init__(self, task: Task, job: FoldJob) -> None:
         """Build, warm up and capture."""
         super().__init__(task, job)
-        self._optimizer = torch.optim.AdamW(self._network.parameters(), fused=True, capturable=True)
+        self._optimizer = MemoryOrderAdamW(self._network.parameters(), fused=True, capturable=True)
         self._inputs = tuple(tensor.clone() for tensor in self._batches[0])
         self._network.train()
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]

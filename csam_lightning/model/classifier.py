@@ -15,6 +15,7 @@ from torchmetrics.classification import (
 )
 
 from csam_lightning.model.means import ImageMean
+from csam_lightning.model.optimizer import MemoryOrderAdamW
 from csam_lightning.model.resnet import build_resnet
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class ScanClassifier(L.LightningModule):
 
     def configure_optimizers(self) -> "OptimizerLRScheduler":
         """Return fused AdamW, and the rate's course step by step."""
-        optimizer = torch.optim.AdamW(
+        optimizer = MemoryOrderAdamW(
             self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=True
         )
         steps = int(self.trainer.estimated_stepping_batches)

@@ -21,7 +21,7 @@ from csam_lightning.training.checkpoints import write_checkpoint
 from csam_lightning.training.devices import check_accelerator
 from csam_lightning.training.graphs import GraphedSteps
 from csam_lightning.training.job import FoldFolder, FoldJob, FoldOutcome, FoldPredictions, Rank
-from csam_lightning.training.layout import MomentsInOrder, lay_out
+from csam_lightning.training.layout import lay_out
 from csam_lightning.training.ranks import check_shares, joined, trainer_settings
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _trainer(job: FoldJob, keeper: EpochKeeper, rank: Rank) -> L.Trainer:
         max_epochs=job.trainer.max_epochs,
         accelerator=job.trainer.accelerator,
         precision=job.trainer.precision,  # type: ignore[arg-type]  # checked by check_values
-        callbacks=[keeper, MemoryReturner(), MomentsInOrder(), *([GraphedSteps()] if job.trainer.cuda_graphs else [])],
+        callbacks=[keeper, MemoryReturner(), *([GraphedSteps()] if job.trainer.cuda_graphs else [])],
         logger=False,
         deterministic="warn",
         enable_progress_bar=False,
@@ -204,8 +204,8 @@ def _outcome(
 def _write(folder: FoldFolder, classifier: ScanClassifier, predictions: FoldPredictions, outcome: FoldOutcome) -> None:
     """Write the files of a finished fold, the outcome last, and drop what only an unfinished one needs."""
     parameters = {**classifier.hparams, "epoch": outcome.epoch}
-    classifier.to(memory_format=torch.contiguous_format)
-    write_checkpoint({"state_dict": classifier.state_dict(), "hyper_parameters": parameters}, folder.model)
+    state = {name: value.contiguous() for name, value in classifier.state_dict().items()}
+    write_checkpoint({"state_dict": state, "hyper_parameters": parameters}, folder.model)
     predictions.write(folder.predictions)
     outcome.write(folder.outcome)
     folder.resume.unlink(missing_ok=True)

@@ -1,48 +1,30 @@
 """How a network's tensors lie in memory, and how its deep convolutions are reckoned, so that a CPU trains it fast."""
 
-import lightning as L
 import torch
 from torch import nn
 
-from csam_lightning.model.products import convolve_by_products
+from csam_lightning.cpu import lacks_bf16
+from csam_lightning.model.products import ONEDNN_LINEAR, convolve_by_products
 
-CHANNELS_LAST_FROM = 150
-"""Pixels of a side from which a CPU convolves faster pixel by pixel, without products; see ``benchmarks/NOTES.md``."""
+LARGE_FROM = 150
+"""Pixels of a side from which only the deepest convolutions are faster by products; see ``benchmarks/NOTES.md``."""
 
-PRODUCTS_PAY_WITH = "AVX2"
-"""Widest instructions of CPUs on which deep convolutions were measured to be faster by products: no AVX-512."""
+X86 = frozenset({"AVX2", "AVX512"})
+"""PyTorch's names of the instructions of CPUs on which products were measured."""
 
 
 def lay_out(network: nn.Module, *, side: int, device: torch.device, precision: str) -> None:
     """Arrange ``network`` for training on images of ``side`` pixels a side; numbers differ by rounding alone.
 
-    On a CPU without AVX-512, in fp32, deep convolutions become matrix products and everything lies pixel by pixel
-    (channels last). On other CPUs, and in bf16, large images alone lie pixel by pixel. On a GPU all stays as it is.
+    On a CPU of the kind that was measured all lies pixel by pixel (channels last), and deep convolutions become matrix
+    products: in a ResNet-18 the last two of its four stages, for large images the last. Elsewhere all stays as it is.
     """
-    products = by_products(device, precision)
-    if products:
-        convolve_by_products(network)
-    large = device.type == "cpu" and side >= CHANNELS_LAST_FROM
-    network.to(memory_format=torch.channels_last if products or large else torch.contiguous_format)
+    if by_products(device, precision):
+        network.to(memory_format=torch.channels_last)
+        convolve_by_products(network, least_channels=512 if side >= LARGE_FROM else 256)
 
 
 def by_products(device: torch.device, precision: str) -> bool:
-    """Return whether products are known to be faster: in fp32, by Intel's MKL, which PyTorch for x86 brings."""
-    mkl: bool = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
-    widest = torch.backends.cpu.get_cpu_capability()
-    return device.type == "cpu" and precision == "32-true" and mkl and widest == PRODUCTS_PAY_WITH
-
-
-class MomentsInOrder(L.Callback):
-    """Gives an optimiser's state the order of the weights, which it may lack where a checkpoint came from elsewhere.
-
-    Fused optimisers go through memory as it lies: where the two differ, they mix up weights and say nothing.
-    """
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Copy what lies in another order."""
-        for optimizer in trainer.optimizers:
-            for weight, state in optimizer.state.items():
-                for name, value in state.items():
-                    if value.shape == weight.shape and value.stride() != weight.stride():
-                        state[name] = torch.empty_like(weight).copy_(value)
+    """Return whether products are known to be faster: with oneDNN on x86, in bf16 if it has instructions for that."""
+    known = device.type == "cpu" and torch.backends.cpu.get_cpu_capability() in X86 and ONEDNN_LINEAR is not None
+    return known and (precision == "32-true" or not lacks_bf16())

@@ -1,3 +1,4 @@
+import copy
 from typing import Any
 
 import pytest
@@ -6,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from csam_lightning.model.products import ProductConv2d, convolve_by_products
+from csam_lightning.model import products
+from csam_lightning.model.products import ProductConv2d, by_elements, convolve_by_products
 from csam_lightning.model.resnet import ARCHITECTURES, build_resnet
 
 
@@ -16,7 +18,7 @@ def results(convolution: nn.Module, images: Tensor) -> list[Tensor]:
     result = convolution(images)
     weights = list(convolution.parameters())
     course = torch.linspace(-1, 1, result.numel(), dtype=result.dtype).reshape(result.shape)
-    return [result, *torch.autograd.grad(result, [images, *weights], course)]
+    return [result.detach(), *torch.autograd.grad(result, [images, *weights], course)]
 
 
 @settings(deadline=None, max_examples=200)
@@ -33,9 +35,39 @@ def test_equals_convolution_of_the_library_forward_and_backward(data: st.DataObj
         nn.Conv2d(channels, out, kernel, stride=stride, padding=padding, bias=False).double().to(memory_format=order)
     )
     images = torch.randn(batch, channels, height, width, dtype=torch.float64).contiguous(memory_format=order)
-    for ours, theirs in zip(results(ProductConv2d.like(plain), images), results(plain, images), strict=True):
-        assert ours.shape == theirs.shape
-        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
+    expected = results(plain, images)
+    # in fp32 products are another library's
+    for dtype, tolerance in ((torch.float64, 1e-10), (torch.float32, 1e-4)):
+        found = results(ProductConv2d.like(plain.to(dtype)), images.to(dtype))
+        for ours, theirs in zip(found, expected, strict=True):
+            torch.testing.assert_close(ours.double(), theirs, rtol=tolerance, atol=tolerance)
+
+
+def test_single_precision_without_onednn_is_multiplied_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    plain, images = nn.Conv2d(16, 24, 3, padding=1, bias=False), torch.randn(2, 16, 5, 5)
+    assert products.ONEDNN_LINEAR is not None
+    usual = results(ProductConv2d.like(plain), images)
+    monkeypatch.setattr(products, "ONEDNN_LINEAR", None)
+    for found, expected in zip(results(ProductConv2d.like(plain), images), usual, strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_bf16_errs_no_more_than_the_librarys(stride: int) -> None:
+    torch.manual_seed(0)
+    plain = nn.Conv2d(64, 96, 3, stride=stride, padding=1, bias=False)
+    images = torch.randn(8, 64, 7, 7)
+    exact = results(copy.deepcopy(plain).double(), images.double())
+
+    def errors(convolution: nn.Module) -> list[float]:
+        with torch.autocast("cpu", torch.bfloat16):
+            found = results(convolution, images)
+        assert [value.dtype for value in found] == [torch.bfloat16, torch.float32, torch.float32]
+        return [float((value - true).norm() / true.norm()) for value, true in zip(found, exact, strict=True)]
+
+    for ours, theirs in zip(errors(ProductConv2d.like(plain)), errors(plain), strict=True):
+        assert 0 < ours < 1.5 * theirs
 
 
 def test_elements_that_meet_nothing_get_a_gradient_of_nought() -> None:
@@ -59,13 +91,20 @@ def test_weights_are_shared_and_evaluation_is_the_librarys_to_the_bit() -> None:
 
 
 def test_weights_gradient_lies_as_the_weights_do() -> None:
-    # a fused optimiser goes through memory as it lies
-    convolution = ProductConv2d.like(nn.Conv2d(8, 6, 3, padding=1, bias=False)).to(memory_format=torch.channels_last)
+    # else it is copied, and a fused optimiser goes through memory as it lies
+    convolution = ProductConv2d.like(nn.Conv2d(8, 6, 3, padding=1, bias=False))
+    convolution.weight.data = by_elements(convolution.weight.data)
     convolution(torch.randn(2, 8, 4, 4)).sum().backward()
     gradient = convolution.weight.grad
     assert gradient is not None
     assert gradient.stride() == convolution.weight.stride()
-    assert convolution.weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_weights_lie_element_by_element_of_the_kernel() -> None:
+    weight = torch.randn(6, 8, 3, 3)
+    ours = by_elements(weight)
+    assert torch.equal(ours, weight)
+    assert all(ours[:, :, row, column].is_contiguous() for row in range(3) for column in range(3))
 
 
 @pytest.mark.parametrize(
@@ -85,24 +124,26 @@ def test_weights_gradient_lies_as_the_weights_do() -> None:
 def test_other_convolutions_stay_as_they_are(settings: dict[str, Any]) -> None:
     usual: dict[str, Any] = {"in_channels": 4, "out_channels": 256, "kernel_size": 3, "bias": False}
     network = nn.Sequential(nn.Conv2d(**usual), nn.Conv2d(**{**usual, "in_channels": 256, **settings}))
-    convolve_by_products(network)
+    convolve_by_products(network, least_channels=256)
     assert [type(module) for module in network] == [ProductConv2d, nn.Conv2d]
 
 
+@pytest.mark.parametrize("least", [256, 512])
 @pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_network_has_the_same_weights_outputs_and_gradients(arch: str) -> None:
+def test_network_has_the_same_weights_outputs_and_gradients(arch: str, least: int) -> None:
     torch.manual_seed(0)
     plain = build_resnet(arch, num_classes=3, weights=None)
     ours = build_resnet(arch, num_classes=3, weights=None)
     ours.load_state_dict(plain.state_dict())
     state = torch.random.get_rng_state()
-    convolve_by_products(ours)
+    convolve_by_products(ours, least_channels=least)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert list(ours.state_dict()) == list(plain.state_dict())
-    products = {name for name, module in ours.named_modules() if isinstance(module, ProductConv2d)}
+    replaced = {name for name, module in ours.named_modules() if isinstance(module, ProductConv2d)}
     shapes: dict[str, Any] = {name: module for name, module in plain.named_modules() if isinstance(module, nn.Conv2d)}
-    assert products == {name for name, module in shapes.items() if module.out_channels >= 256}
-    assert {"layer3.0.conv2", "layer4.1.conv2", "layer4.0.downsample.0"} <= products
+    assert replaced == {name for name, module in shapes.items() if module.out_channels >= least}
+    assert {"layer4.1.conv2", "layer4.0.downsample.0"} <= replaced
+    assert ("layer3.0.conv2" in replaced) == (least == 256)
     # In double precision rounding stays small through the many layers.
     images = torch.randn(3, 1, 64, 64, dtype=torch.float64)
     gradients = []

@@ -14,52 +14,50 @@ from csam_lightning.training.layout import by_products, lay_out
 MakeJob = Callable[..., FoldJob]
 
 
-@pytest.fixture(params=["AVX2", "AVX512"])
-def capability(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Let PyTorch believe in a CPU with, or without, AVX-512."""
-    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: request.param)
-    return str(request.param)
+def products_of(network: torch.nn.Module) -> set[str]:
+    return {name for name, module in network.named_modules() if isinstance(module, ProductConv2d)}
 
 
-@pytest.mark.parametrize(
-    ("side", "device", "precision", "pixel_by_pixel", "products"),
-    [
-        (350, "cpu", "32-true", True, "AVX2"),
-        (100, "cpu", "32-true", "AVX2", "AVX2"),
-        (350, "cpu", "bf16-mixed", True, None),
-        (150, "cpu", "bf16-mixed", True, None),
-        (100, "cpu", "bf16-mixed", False, None),
-        (350, "cuda", "32-true", False, None),  # not measured there
-    ],
-)
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("capability", ["AVX2", "AVX512"])
 def test_network_is_laid_out_as_was_measured_to_be_fastest(
-    capability: str, side: int, device: str, precision: str, *, pixel_by_pixel: bool | str, products: str | None
+    monkeypatch: pytest.MonkeyPatch, capability: str, precision: str
 ) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.setattr(layout, "lacks_bf16", lambda: False)
+    for side, stages in ((149, ["layer3", "layer4"]), (150, ["layer4"])):
+        network = build_resnet("resnet18", num_classes=3, weights=None)
+        lay_out(network, side=side, device=torch.device("cpu"), precision=precision)
+        weight = network.get_submodule("layer1.0.conv1").weight
+        assert isinstance(weight, torch.Tensor)
+        assert weight.is_contiguous(memory_format=torch.channels_last)
+        assert not weight.is_contiguous()
+        assert sorted({name.partition(".")[0] for name in products_of(network)}) == stages
+
+
+@pytest.mark.parametrize("unlike", ["gpu", "no bf16", "no oneDNN", "another processor"])
+def test_network_stays_as_it_is_where_nothing_was_measured(monkeypatch: pytest.MonkeyPatch, unlike: str) -> None:
+    monkeypatch.setattr(
+        torch.backends.cpu, "get_cpu_capability", lambda: "SVE256" if unlike == "another processor" else "AVX2"
+    )
+    monkeypatch.setattr(layout, "lacks_bf16", lambda: unlike == "no bf16")
+    monkeypatch.setattr(layout, "ONEDNN_LINEAR", None if unlike == "no oneDNN" else torch.mm)
     network = build_resnet("resnet18", num_classes=3, weights=None)
-    lay_out(network, side=side, device=torch.device(device), precision=precision)
-    weight = network.get_submodule("layer1.0.conv1").weight
-    assert isinstance(weight, torch.Tensor)
-    expected = pixel_by_pixel in {True, capability}
-    assert weight.is_contiguous(memory_format=torch.channels_last) == expected
-    assert weight.is_contiguous() != expected
-    assert any(isinstance(module, ProductConv2d) for module in network.modules()) == (products == capability)
-
-
-def test_products_are_left_out_without_the_library_that_makes_them_fast(
-    capability: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert by_products(torch.device("cpu"), "32-true") == (capability == "AVX2")
-    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: False)
-    assert not by_products(torch.device("cpu"), "32-true")
+    device = torch.device("cuda" if unlike == "gpu" else "cpu")
+    lay_out(network, side=100, device=device, precision="bf16-mixed")
+    assert all(weight.is_contiguous() for weight in network.parameters())
+    assert not products_of(network)
+    assert by_products(torch.device("cpu"), "32-true") == (unlike in {"gpu", "no bf16"})
 
 
 def trained(job: FoldJob, monkeypatch: pytest.MonkeyPatch, *, orders: str) -> FoldFolder:
     """Train epoch by epoch, each as its letter says: m by matrix products, p pixel by pixel, c channel by channel."""
     for epoch, order in enumerate(orders, start=1):
-        monkeypatch.setattr(layout, "by_products", lambda *_, order=order: order == "m")
-        monkeypatch.setattr(layout, "CHANNELS_LAST_FROM", 1 if order == "p" else 1000)
-        train_fold(job, lambda _: None, until=epoch)
+        with monkeypatch.context() as patch:
+            patch.setattr(layout, "by_products", lambda *_, order=order: order != "c")
+            if order == "p":
+                patch.setattr(layout, "convolve_by_products", lambda *_, **__: None)
+            train_fold(job, lambda _: None, until=epoch)
     return FoldFolder(job.folder)
 
 
@@ -86,16 +84,15 @@ def test_order_in_memory_changes_rounding_alone(job: MakeJob, monkeypatch: pytes
         np.testing.assert_allclose(predictions(folder), usual, atol=atol, err_msg=orders)
 
 
-@pytest.mark.parametrize("order", ["p", "m"])
+@pytest.mark.parametrize("order", ["c", "m"])
 def test_fold_in_pieces_gives_the_same_bits(job: MakeJob, monkeypatch: pytest.MonkeyPatch, order: str) -> None:
-    monkeypatch.setattr(layout, "by_products", lambda *_: order == "m")
-    monkeypatch.setattr(layout, "CHANNELS_LAST_FROM", 1)
-    train_fold(job("whole"), lambda _: None)
     pieces = trained(job("pieces"), monkeypatch, orders=3 * order)
+    monkeypatch.setattr(layout, "by_products", lambda *_: order == "m")
+    train_fold(job("whole"), lambda _: None)
     assert predictions(pieces).tobytes() == predictions(FoldFolder(job("whole").folder)).tobytes()
 
 
-@pytest.mark.parametrize("order", ["p", "m"])
+@pytest.mark.parametrize("order", ["c", "m"])
 def test_model_is_kept_in_the_usual_order(job: MakeJob, monkeypatch: pytest.MonkeyPatch, order: str) -> None:
     state = torch.load(trained(job(), monkeypatch, orders=3 * order).model, weights_only=True)["state_dict"]
     assert all(value.is_contiguous() for value in state.values())
