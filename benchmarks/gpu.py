@@ -5,7 +5,7 @@ import math
 import shlex
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,12 +34,16 @@ class Sizes:
         fold: What limit and ours train, several at once.
         cell: What ours and the usual way train.
         grid: The sweeps' cells.
+        processes: Folds at once to try.
+        epochs: Timed in each such process.
         scans: Scans of noise that the sweeps are trained on; None: the simulated data set.
     """
 
     fold: Task
     cell: CellTask
     grid: Grid
+    processes: tuple[int, ...] = (1, 2, 4, 8, 16)
+    epochs: int = 20
     scans: int | None = None
 
 
@@ -50,6 +54,8 @@ TINY = Sizes(
     Task(32, 8, 16),
     CellTask(140, 32, 64, epochs=1, simulation=LATE),
     Grid((60, 120), (20,), (SIDE, 40), (32, 64), (120, SIDE, 64), folds=2, epochs=1),
+    processes=(1, 2),
+    epochs=1,
     scans=120,
 )
 
@@ -79,11 +85,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--processes",
         type=at_least(1),
         nargs="+",
-        default=[1, 2, 4, 8, 16],
-        help="folds at once to try (default: %(default)s)",
+        help=f"folds at once to try (default: {_listed(FULL.processes)}; {_listed(TINY.processes)} with --tiny)",
     )
     parser.add_argument(
-        "--epochs", type=at_least(1), default=20, help="timed in each such process (default: %(default)s)"
+        "--epochs",
+        type=at_least(1),
+        help=f"timed in each such process (default: {FULL.epochs}; {TINY.epochs} with --tiny)",
+    )
+    parser.add_argument(
+        "--cell-epochs",
+        type=at_least(1),
+        help=f"of the cell (default: {FULL.cell.epochs}; {TINY.cell.epochs} with --tiny)",
     )
     parser.add_argument("--cell-rounds", type=at_least(1), default=1, help="runs of the cell (default: %(default)s)")
     parser.add_argument(
@@ -96,7 +108,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--settings",
         nargs="*",
         help="of the product's commands, such as trainer.precision=bf16-mixed "
-        "(default: trainer.cuda_graphs=true on a GPU)",
+        "(default: trainer.cuda_graphs=true on a GPU; --settings alone: none)",
     )
     parser.add_argument("--cache-dir", type=Path, default=CACHE, help="of the scans (default: %(default)s)")
 
@@ -133,6 +145,10 @@ def main(options: argparse.Namespace) -> None:
         raise CommandFailedError(f"failed: {', '.join(failed)}; see above")
 
 
+def _listed(numbers: Sequence[int]) -> str:
+    return " ".join(map(str, numbers))
+
+
 Measured = tuple[list[list[Entry]], Table]
 """Rows of the table of targets, and a table of what they were made from."""
 
@@ -150,7 +166,7 @@ def _limit(sizes: Sizes, options: argparse.Namespace) -> Measured:
     for precision in precisions_for(options.accelerator):
         task = replace(sizes.fold, precision=precision, accelerator=options.accelerator)
         best = {}
-        for who, points in _curves(task, options):
+        for who, points in _curves(task, options.epochs or sizes.epochs, options.processes or sizes.processes):
             rows += [[precision, who, str(at.processes), at.rate, at.memory / MEGABYTE] for at in points]
             best[who] = max((at.rate for at in points), default=math.nan)
         bound = best.pop("limit")
@@ -160,9 +176,9 @@ def _limit(sizes: Sizes, options: argparse.Namespace) -> Measured:
     return targets, Table("limit", f"Folds at once, {sizes.fold.images} images an epoch", header, rows)
 
 
-def _curves(task: Task, options: argparse.Namespace) -> Iterator[tuple[str, list[Point]]]:
+def _curves(task: Task, epochs: int, processes: Sequence[int]) -> Iterator[tuple[str, list[Point]]]:
     def measured(work: Work, task: Task) -> list[Point]:
-        return curve(work, task, epochs=options.epochs, counts=options.processes)
+        return curve(work, task, epochs=epochs, counts=processes)
 
     yield "limit", measured(limit, task)
     yield "ours", measured(ours, task)
@@ -171,7 +187,7 @@ def _curves(task: Task, options: argparse.Namespace) -> Iterator[tuple[str, list
 
 
 def _cell(sizes: Sizes, options: argparse.Namespace) -> Measured:
-    task = replace(sizes.cell, accelerator=options.accelerator)
+    task = replace(sizes.cell, accelerator=options.accelerator, epochs=options.cell_epochs or sizes.cell.epochs)
     precisions = precisions_for(options.accelerator)
     cells = measure_cell(task, options.cell_rounds, options.cache_dir, options.settings, precisions=precisions)
     table = cell_table(task, cells)

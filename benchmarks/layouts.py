@@ -19,6 +19,7 @@ from benchmarks.results import machine, publish
 from benchmarks.task import Task, fold_job
 from benchmarks.training import add_precisions, precisions_for
 from csam_lightning.allocator import keep_freed_memory
+from csam_lightning.config import Arch
 from csam_lightning.progress import console
 from csam_lightning.reporting.tables import Entry, Table
 from csam_lightning.training.devices import check_accelerator
@@ -30,7 +31,7 @@ SIZES = (Task(50, 8, 48), Task(50, 64, 128), Task(100, 8, 32), Task(150, 8, 24),
 """Images are so many that a turn takes a few seconds."""
 
 NOTES = (
-    """A turn is some training steps of benchmarks/limit.py's bare loop, one thread, tensors in memory; all ways take
+    """A turn is some training steps of benchmarks/limit.py's bare loop, tensors in memory; all ways take
 turns in one process. Ratios are medians of the rounds, with the least and the most. plain is PyTorch's own, channel by
 channel. products from N: channels last, and convolutions with N channels or more as csam_lightning/model/products.py
 does them. Which way the product trains is decided in csam_lightning/training/layout.py.""",
@@ -41,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what can be chosen."""
     parser.add_argument("--rounds", type=at_least(1), default=5, help="turns of each way (default: %(default)s)")
     add_precisions(parser)
+    parser.add_argument("--threads", type=at_least(1), default=1, help="CPU threads (default: %(default)s)")
+    parser.add_argument("--arch", choices=[arch.name for arch in Arch], default="resnet18", help="default: %(default)s")
     parser.add_argument("--accelerator", choices=("cpu", "gpu"), default="cpu", help="default: %(default)s")
 
 
@@ -51,13 +54,19 @@ def main(options: argparse.Namespace) -> None:
     rows: list[list[Entry]] = []
     for precision in options.precisions or precisions_for(options.accelerator):
         for size in SIZES:
-            task = replace(size, precision=precision, accelerator=options.accelerator)
+            task = replace(
+                size,
+                precision=precision,
+                accelerator=options.accelerator,
+                threads=options.threads,
+                arch=Arch[options.arch],
+            )
             console().print(f"steps of {task.name}: {options.rounds} rounds")
             rows += in_process(rows_of, task, options.rounds)
     header = ["steps", "way", "ms CPU per image", "plain's CPU / this", "least", "most"]
     if options.accelerator == "gpu":
         header = [column.replace("CPU", "wall") for column in header]
-    table = Table("layouts", "Training steps, one thread", header, rows)
+    table = Table("layouts", f"Training steps of {options.arch}, threads: {options.threads}", header, rows)
     publish("layouts", f"python -m benchmarks {shlex.join(sys.argv[1:])}", facts, [table], NOTES)
 
 

@@ -35,7 +35,7 @@ class BareLoop:
         """Build the network and put all images on the device."""
         on_gpu = task.accelerator == "gpu"
         self.device = torch.device("cuda" if on_gpu else "cpu")
-        self._network = build_resnet("resnet18", num_classes=CLASSES, weights=None).to(self.device)
+        self._network = build_resnet(task.arch.name, num_classes=CLASSES, weights=None).to(self.device)
         if arrange is None:
             lay_out(self._network, side=task.image_size, device=self.device, precision=task.precision)
         else:

@@ -24,6 +24,7 @@ class Task:
         accelerator: As ``trainer.accelerator``.
         threads: CPU threads of the fold.
         cuda_graphs: As ``trainer.cuda_graphs``.
+        arch: As ``model.arch``.
     """
 
     image_size: int
@@ -33,6 +34,7 @@ class Task:
     accelerator: str = "cpu"
     threads: int = 1
     cuda_graphs: bool = False
+    arch: Arch = Arch.resnet18
 
     @property
     def name(self) -> str:
@@ -64,7 +66,7 @@ def fold_job(task: Task, folder: Path, *, epochs: int) -> FoldJob:
         batch_size=task.batch_size,
         seed=0,
         augment=AugmentConfig(rotation_degrees=180, contrast=0.2, when=When.epoch),
-        model=ModelConfig(Arch.resnet18, None),
+        model=ModelConfig(task.arch, None),
         trainer=TrainerConfig(
             max_epochs=epochs,
             learning_rate=1e-3,
