@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from benchmarks import cells, gpu, images, layouts, predict, startup, training
+from benchmarks import cells, gpu, images, layouts, predict, scores, startup, training
 from benchmarks.observer import CommandFailedError
 from csam_lightning.errors import InputError
 
@@ -15,6 +15,7 @@ BENCHMARKS = {
     "images": images,
     "cells": cells,
     "predict": predict,
+    "scores": scores,
 }
 
 

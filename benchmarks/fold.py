@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from benchmarks.clock import Spent, StopWatch, peak_memory, timed
 from benchmarks.task import Task, fold_job
 from benchmarks.usual_fold import UsualFold
+from csam_lightning.allocator import large_pages
 from csam_lightning.training.events import EpochEnded
 
 if TYPE_CHECKING:
@@ -90,13 +91,10 @@ class FoldFigures:
 
 
 def measure_fold(task: Task, *, rounds: int) -> FoldFigures:
-    """Measure in processes of their own."""
-    return FoldFigures(
-        task,
-        in_process(_rounds, task, rounds),
-        ours_bytes=in_process(_peak_of_ours, task),
-        limit_bytes=in_process(_peak_of_limit, task),
-    )
+    """Measure in processes of their own; where ours is trained, in large pages, as the product's folds are."""
+    with large_pages():
+        found, ours_bytes = in_process(_rounds, task, rounds), in_process(_peak_of_ours, task)
+    return FoldFigures(task, found, ours_bytes, limit_bytes=in_process(_peak_of_limit, task))
 
 
 def in_process(work: Callable[..., T], *arguments: object) -> T:

@@ -13,7 +13,7 @@ from csam_lightning.data.resident import ResidentDataModule
 from csam_lightning.model.classifier import ScanClassifier
 from csam_lightning.tracking.publisher import Publisher
 from csam_lightning.tracking.record import CellRecord, DatasetRecord, FoldRecord
-from csam_lightning.training.checkpoints import write_checkpoint
+from csam_lightning.training.checkpoints import CheckpointWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -93,7 +93,7 @@ class Parts:
 
     def save(self) -> None:
         """Write a checkpoint: weights, and the optimiser's two moments."""
-        write_checkpoint(self._state, self._file)
+        CheckpointWriter().save_checkpoint(self._state, self._file)
 
     def _drain(self, loader: "Iterable[object]") -> None:
         for _ in loader:

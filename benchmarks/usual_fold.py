@@ -1,17 +1,20 @@
 """One fold in the usual way, in a process of its own that waits at the end of every epoch to be asked for the next."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+from unittest.mock import patch
 
 import numpy as np
 from PIL import Image
 
 from benchmarks.clock import Spent
 from benchmarks.observer import LAST_WORDS, CommandFailedError
+from csam_lightning.allocator import TUNABLES
 
 if TYPE_CHECKING:
     from benchmarks.task import Task
@@ -38,7 +41,8 @@ class UsualFold:
         self._pipe, theirs = context.Pipe()
         described = described_fold(task, job, folder / "scans", epochs=-1)
         self._process = context.Process(target=_train, args=(theirs, described, folder, self._said), daemon=True)
-        self._process.start()
+        with default_allocator():
+            self._process.start()
         theirs.close()
 
     def __enter__(self) -> Self:
@@ -68,6 +72,14 @@ class UsualFold:
             said = self._said.read_text(errors="replace")[-LAST_WORDS:]
             raise CommandFailedError(f"benchmarks/usual.py failed:\n{said}") from None
         return told
+
+
+@contextmanager
+def default_allocator() -> Iterator[None]:
+    """Keep what the product asks of the C library from processes that are started inside the block."""
+    with patch.dict(os.environ):
+        os.environ.pop(TUNABLES, None)
+        yield
 
 
 def described_fold(task: "Task", job: "FoldJob", folder: Path, *, epochs: int) -> dict[str, Any]:

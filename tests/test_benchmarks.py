@@ -15,9 +15,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from benchmarks import __main__ as command
-from benchmarks import gpu, results, startup, together, training, usual
+from benchmarks import gpu, layouts, results, scores, startup, together, training, usual
+from benchmarks.cell import LATE, CellTask
 from benchmarks.clock import Spent
 from benchmarks.fold import FoldFigures, Rounds, measure_rounds
 from benchmarks.gpu import verdict
@@ -34,6 +36,7 @@ from benchmarks.turn_taker import TurnTaker
 from benchmarks.usual_fold import described_fold
 from csam_lightning.errors import InputError
 from csam_lightning.reporting.tables import Table
+from csam_lightning.training import layout
 
 TASK = Task(32, 8, 16)
 
@@ -273,6 +276,39 @@ def test_each_way_of_laying_out_a_network_is_set_against_the_plain_one(precision
         milliseconds, median, least, most = (float(str(entry)) for entry in row[2:])
         assert milliseconds > 0
         assert 0 < least <= median <= most
+
+
+def test_products_are_not_tried_on_a_gpu_and_several_threads_are_told_apart_by_the_wall_clock() -> None:
+    assert list(layouts._ways("gpu")) == ["plain", "channels last"]
+    assert [layouts.clock_of(*case) for case in (("cpu", 1), ("cpu", 2), ("gpu", 1))] == ["cpu", "wall", "wall"]
+
+
+def test_scores_are_not_compared_where_both_layouts_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "by_products", lambda *_: False)
+    parser = ArgumentParser()
+    scores.add_arguments(parser)
+    with pytest.raises(InputError, match=r"^32-true: this CPU trains in PyTorch's own layout; compare where"):
+        scores.main(parser.parse_args(["--precisions", "32-true"]))
+
+
+@pytest.mark.skipif(not layout.by_products(torch.device("cpu"), "32-true"), reason="both layouts are one on this CPU")
+def test_scores_of_both_layouts_are_set_against_each_other_seed_by_seed(tmp_path: Path) -> None:
+    task = CellTask(140, 32, 64, epochs=1, simulation=LATE)
+    found = scores.measure(task, 2, ["32-true"], tmp_path)
+    plain, ours = found.values()
+    assert len(plain) == len(ours) == 2
+    # rounding alone tells them apart, and it does: both layouts were really used
+    assert plain != ours
+    np.testing.assert_allclose([one.loss for one in ours], [one.loss for one in plain], rtol=0.05)
+    rows = scores.difference_rows(found)
+    assert [row[0] for row in rows] == ["loss", "accuracy", "macro recall"]
+    assert rows[0][2:4] == [ours[seed].loss - plain[seed].loss for seed in range(2)]
+
+
+def test_interval_of_a_mean_difference_is_students() -> None:
+    differences = [0.1, -0.2, 0.4, 0.3]
+    low, high = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
+    assert scores.half_interval(differences) == pytest.approx((high - low) / 2)
 
 
 @pytest.mark.parametrize(("lacks", "expected"), [(True, ["32-true"]), (False, ["32-true", "bf16-mixed"])])

@@ -22,11 +22,15 @@ class MemoryOrderAdamW(torch.optim.AdamW):
                 if value.shape == weight.shape and value.stride() != weight.stride():
                     state[name] = torch.empty_like(weight).copy_(value)
 
-    def _init_group(self, group: dict[str, Any], *lists: list[Tensor]) -> bool:
-        """Fill the lists of what a step needs; weights, gradients and moments as views that are contiguous."""
+    def _init_group(self, group: dict[str, Any], *lists: list[Tensor] | bool) -> bool:
+        """Fill the lists of what a step needs, weights, gradients and moments as views that are contiguous.
+
+        PyTorch 2.6 has a switch among them.
+        """
         has_complex: bool = super()._init_group(group, *lists)  # type: ignore[no-untyped-call]
-        for tensors in lists[:4]:
-            tensors[:] = map(as_it_lies, tensors)
+        for tensors in lists:
+            if isinstance(tensors, list):
+                tensors[:] = map(as_it_lies, tensors)
         return has_complex
 
 

@@ -1,9 +1,9 @@
 """Convolutions as matrix products, one for each element of the kernel: so a CPU trains a network's deep layers faster.
 
 Deep layers have many weights and small maps. PyTorch's own convolution brings the weights into another order, and
-their gradients back, at each step, and its kernels are at their best on larger maps. Here weights are read, and their
-gradients written, where they lie, and an element of a kernel multiplies the pixels that it meets and none of the zeros
-around them, which are a third of all at 4×4 pixels. What it gains: ``benchmarks/NOTES.md``.
+their gradients back, at each step, and its kernels are at their best on larger maps. Here weights are read where they
+lie, and an element of a kernel multiplies the pixels that it meets and none of the zeros around them, which are a third
+of all at 4×4 pixels. What it gains: ``benchmarks/NOTES.md``.
 """
 
 from collections.abc import Callable
@@ -21,15 +21,15 @@ ONEDNN_LINEAR: Callable[..., Tensor] | None = (
 )
 """What PyTorch's compiler puts in the place of a linear layer: a product by oneDNN.
 
-In fp32 it is 1.1 times as fast as MKL, which ``@`` calls, where both use AVX2, and 2.2 times on a CPU with AVX-512 that
-is not Intel's, which MKL does not use it on. Products in bf16 are oneDNN's anyway.
+In fp32 it is 1.1 times as fast as MKL, which ``@`` calls, where both use AVX2. Where a CPU has AVX-512 and is not
+Intel's, MKL keeps to AVX2 all the same, and oneDNN is 2.2 times as fast. Products in bf16 are oneDNN's anyway.
 """
 
 Index = tuple[slice, slice, slice]
 
 
 class ProductConv2d(nn.Conv2d):
-    """A convolution of images (batch, channels, H, W) that is reckoned by products in training; as ResNets have them.
+    """A convolution of images (batch, channels, H, W) on a CPU, reckoned by products in training; as ResNets have them.
 
     That is without groups, dilation and bias, and alike in both directions. Parameters, and what it does in evaluation,
     are those of :class:`torch.nn.Conv2d`. In training the result lies pixel by pixel (channels last), and weights
@@ -57,7 +57,7 @@ class ProductConv2d(nn.Conv2d):
                 bias=False,
             )
         made.weight = convolution.weight
-        return made
+        return made.train(convolution.training)
 
 
 def convolve_by_products(network: nn.Module, *, least_channels: int) -> None:
@@ -127,7 +127,7 @@ def _met(offset: int, pixels: int, results: int, stride: int) -> tuple[slice, sl
 class _Convolve(torch.autograd.Function):
     """The sum over a kernel's elements of products of pixels (rows) and the element's weights.
 
-    Under autocast operands are bf16. Sums are float32 at least.
+    Under autocast operands are bf16, and so is each product; they are added up in float32.
     """
 
     @staticmethod

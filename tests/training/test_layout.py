@@ -25,6 +25,7 @@ def test_network_is_laid_out_as_was_measured_to_be_fastest(
 ) -> None:
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     monkeypatch.setattr(layout, "lacks_bf16", lambda: False)
+    monkeypatch.setattr(layout, "ONEDNN_LINEAR", torch.mm)  # whatever it is, if it is there
     for side, stages in ((149, ["layer3", "layer4"]), (150, ["layer4"])):
         network = build_resnet("resnet18", num_classes=3, weights=None)
         lay_out(network, side=side, device=torch.device("cpu"), precision=precision)
@@ -65,12 +66,14 @@ def predictions(folder: FoldFolder) -> "np.typing.NDArray[np.float32]":
     return FoldPredictions.read(folder.predictions).validation
 
 
-def test_fold_is_trained_in_the_order_of_its_size(job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fold_is_trained_in_the_order_of_its_layout(job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
     for order, expected in {"p": torch.channels_last, "c": torch.contiguous_format, "m": torch.channels_last}.items():
         content = torch.load(trained(job(order), monkeypatch, orders=order).resume, weights_only=True)
         weight = content["state_dict"]["network.layer1.0.conv1.weight"]
         assert weight.is_contiguous(memory_format=expected)
         assert not weight.is_contiguous() or order == "c"
+        deep = content["state_dict"]["network.layer4.1.conv1.weight"]
+        assert deep[:, :, 0, 0].is_contiguous() == (order == "m")
 
 
 def test_order_in_memory_changes_rounding_alone(job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
