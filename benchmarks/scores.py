@@ -1,7 +1,6 @@
 """Scores of networks trained in the product's layout and in PyTorch's own, over several seeds: speed costs none."""
 
 import argparse
-import math
 import shlex
 import statistics
 import sys
@@ -22,14 +21,13 @@ from benchmarks.training import add_precisions, precisions_for
 from csam_lightning.errors import InputError
 from csam_lightning.processes import usable_cores
 from csam_lightning.progress import track
+from csam_lightning.reporting.choice import LEVEL, half_width
 from csam_lightning.reporting.tables import Entry, Table
 
 CELL = CellTask(840, 50, 16, epochs=20)
 """The default cell at half its image size, so that several seeds take minutes."""
 
 PLAIN, OURS = "PyTorch's own", "ours"
-LEVEL = 0.95
-"""Of the interval of a mean difference."""
 
 NOTES = (
     f"""One fold of the cell for each seed, which decides the folds, the first weights and the augmentation; scores are
@@ -157,7 +155,4 @@ def difference_rows(scores: Mapping[Way, list[Scores]]) -> list[list[Entry]]:
 
 def half_interval(differences: list[float]) -> float:
     """Return half of Student's confidence interval of the mean."""
-    from scipy import stats
-
-    count = len(differences)
-    return float(stats.t.ppf((1 + LEVEL) / 2, count - 1)) * statistics.stdev(differences) / math.sqrt(count)
+    return half_width(len(differences)) * statistics.stdev(differences)

@@ -1,8 +1,7 @@
 """One fold in the usual way, in a process of its own that waits at the end of every epoch to be asked for the next."""
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -14,7 +13,7 @@ from PIL import Image
 
 from benchmarks.clock import Spent
 from benchmarks.observer import LAST_WORDS, CommandFailedError
-from csam_lightning.allocator import TUNABLES
+from csam_lightning.allocator import LARGE_PAGES, TUNABLES
 
 if TYPE_CHECKING:
     from benchmarks.task import Task
@@ -41,7 +40,8 @@ class UsualFold:
         self._pipe, theirs = context.Pipe()
         described = described_fold(task, job, folder / "scans", epochs=-1)
         self._process = context.Process(target=_train, args=(theirs, described, folder, self._said), daemon=True)
-        with default_allocator():
+        tunables = os.environ.get(TUNABLES, "").removeprefix(LARGE_PAGES).removeprefix(":")
+        with patch.dict(os.environ, {TUNABLES: tunables}):  # large pages are the product's, not the usual way's
             self._process.start()
         theirs.close()
 
@@ -72,14 +72,6 @@ class UsualFold:
             said = self._said.read_text(errors="replace")[-LAST_WORDS:]
             raise CommandFailedError(f"benchmarks/usual.py failed:\n{said}") from None
         return told
-
-
-@contextmanager
-def default_allocator() -> Iterator[None]:
-    """Keep what the product asks of the C library from processes that are started inside the block."""
-    with patch.dict(os.environ):
-        os.environ.pop(TUNABLES, None)
-        yield
 
 
 def described_fold(task: "Task", job: "FoldJob", folder: Path, *, epochs: int) -> dict[str, Any]:

@@ -137,7 +137,7 @@ class _Convolve(torch.autograd.Function):
         pixels, kernel = images.permute(0, 2, 3, 1).contiguous(), weight.permute(2, 3, 0, 1).contiguous()
         batch, height, width, _ = pixels.shape
         side, channels = weight.shape[2], len(weight)
-        rows, columns = ((pixels_there + 2 * padding - side) // stride + 1 for pixels_there in (height, width))
+        rows, columns = ((length + 2 * padding - side) // stride + 1 for length in (height, width))
         result = _zeros(pixels, (batch, rows, columns, channels))
         ctx.elements = _elements(side, (height, width), (rows, columns), stride, padding)
         for element in ctx.elements:
