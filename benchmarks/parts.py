@@ -53,7 +53,7 @@ class Parts:
         weights = self._model.network.state_dict()
         self._state = {name: {key: torch.clone(value) for key, value in weights.items()} for name in ("w", "m", "v")}
         scratch = job.folder.parent.absolute()
-        self._file = scratch / "parts.ckpt"
+        self._writer, self._file = CheckpointWriter(), scratch / "parts.ckpt"
         self._history: list[dict[str, float]] = []
         self._publisher = Publisher(scratch / "parts", uri=f"sqlite:///{scratch}/mlflow.db", experiment="parts")
 
@@ -93,7 +93,7 @@ class Parts:
 
     def save(self) -> None:
         """Write a checkpoint: weights, and the optimiser's two moments."""
-        CheckpointWriter().save_checkpoint(self._state, self._file)
+        self._writer.save_checkpoint(self._state, self._file)
 
     def _drain(self, loader: "Iterable[object]") -> None:
         for _ in loader:

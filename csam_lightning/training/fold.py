@@ -17,7 +17,7 @@ from csam_lightning.data.resident import ResidentDataModule, can_reside
 from csam_lightning.model.classifier import ScanClassifier
 from csam_lightning.model.novelty import NoveltyStatistics, features_noted
 from csam_lightning.training.callbacks import EpochKeeper, MemoryReturner
-from csam_lightning.training.checkpoints import former, write_checkpoint
+from csam_lightning.training.checkpoints import former, last_whole, write_checkpoint
 from csam_lightning.training.devices import check_accelerator
 from csam_lightning.training.graphs import GraphedSteps
 from csam_lightning.training.job import FoldFolder, FoldJob, FoldOutcome, FoldPredictions, Rank
@@ -70,7 +70,7 @@ def train_fold(
     trainer = _trainer(job, keeper, rank)
     device = trainer.strategy.root_device
     lay_out(classifier.network, side=scans.side, device=device, precision=job.trainer.precision)
-    resume = folder.resume if folder.resume.is_file() else None
+    resume = last_whole(folder.resume)
     with joined(rank, device):
         trainer.fit(classifier, _data(job, scans, plan, rank, device), ckpt_path=resume, weights_only=True)
     _forget_gradients(trainer)
@@ -100,8 +100,9 @@ def train_fold(
 
 def _tidy(folder: FoldFolder, rank: Rank) -> None:
     """Remove what processes that were killed have half written, or met by."""
+    needed = {rank.meeting, former(folder.resume)}
     for left in folder.path.glob(".*"):
-        if left != rank.meeting:
+        if left not in needed:
             left.unlink()
 
 

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -93,6 +94,15 @@ def test_fold_taken_up_after_a_kill_gives_the_bits_of_an_undisturbed_one(
     (folder.path / ".resume-halfwritten.ckpt").write_bytes(b"half")
     assert numbers(train(broken)) == whole
     assert not list(folder.path.glob(".*"))
+
+
+def test_fold_whose_last_checkpoint_is_damaged_goes_on_from_the_one_before(job: MakeJob) -> None:
+    whole = numbers(train(job("whole")))
+    broken = job("broken")
+    folder = train(broken, kill_after=2)
+    os.truncate(folder.resume, folder.resume.stat().st_size // 2)
+    assert numbers(train(broken)) == whole
+    assert len(folder.read_history()) == 3
 
 
 def test_best_epoch_is_the_one_with_the_least_validation_loss(job: MakeJob) -> None:
