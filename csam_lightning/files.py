@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +42,21 @@ def folder_written_atomically(path: Path) -> Iterator[Path]:
                 raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def zip_is_whole(path: Path) -> bool:
+    """Return whether all parts of a zip file, as PyTorch's files are, have the checksums that they were written with.
+
+    PyTorch itself writes checksums but does not compare them when it reads.
+
+    Raises:
+        OSError: There is no such file, or it may not be opened.
+    """
+    with path.open("rb") as file:
+        try:
+            return zipfile.ZipFile(file).testzip() is None
+        except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, ValueError):  # all that garbage may raise
+            return False
 
 
 def _umask() -> int:

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from csam_lightning.errors import InputError
 from csam_lightning.evaluation.calibration import fit_temperature
 from csam_lightning.evaluation.predictions import held_out
+from csam_lightning.files import zip_is_whole
 from csam_lightning.model.ensemble import Ensemble, ModelFacts
 from csam_lightning.model.ensemble_file import network_of
 from csam_lightning.model.novelty import NoveltyStatistics
@@ -97,6 +98,8 @@ def _held_out(file: Path, facts: ModelFacts) -> "HeldOut":
 
 
 def _network(file: Path, facts: ModelFacts) -> "ScanClassifier":
+    if not zip_is_whole(file):
+        raise BadZipFile("damaged: its checksums do not fit")
     checkpoint = torch.load(file, map_location="cpu", weights_only=True)
     return network_of(facts, checkpoint["hyper_parameters"], checkpoint["state_dict"])
 

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
-from csam_lightning.files import written_atomically
+from csam_lightning.files import written_atomically, zip_is_whole
 
 log = logging.getLogger(__name__)
 
@@ -66,12 +65,11 @@ def former(path: Path) -> Path:
 def last_whole(path: Path) -> Path | None:
     """Return the last checkpoint that :class:`CheckpointWriter` has written to ``path`` and that is whole.
 
-    That is ``path`` or, if it is missing or damaged, what it held before; None if neither will do. PyTorch writes a
-    checksum of each tensor, but does not compare it when it reads.
+    That is ``path`` or, if it is missing or damaged, what it held before; None if neither will do.
     """
     for candidate in (path, former(path)):
         if candidate.is_file():
-            if _is_whole(candidate):
+            if zip_is_whole(candidate):
                 return candidate
             log.warning("%s is damaged; training goes on from what there was before it", candidate)
     return None
@@ -93,11 +91,3 @@ def _flush(path: Path) -> None:
     """Return when what ``path`` holds is on the disk; one that is gone, as a finished fold's is, needs no disk."""
     with suppress(OSError), path.open("r+b") as file:
         os.fsync(file.fileno())
-
-
-def _is_whole(path: Path) -> bool:
-    with path.open("rb") as file:
-        try:
-            return zipfile.ZipFile(file).testzip() is None
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, ValueError):  # all that garbage may raise
-            return False

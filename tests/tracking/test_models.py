@@ -131,6 +131,19 @@ def test_cell_whose_files_are_gone_or_damaged_is_said(lab: Lab) -> None:
         assert "\n" not in str(error.value)
 
 
+def test_one_turned_bit_of_a_network_is_noticed(lab: Lab, tmp_path: Path) -> None:
+    cell = lab.run(level="cell")
+    fold = lab.run(level="fold", fold="0", parent=cell)
+    lab.client.log_text(cell, json.dumps(RESULT), "result.json")
+    trained, file = network(0), tmp_path / "model.ckpt"
+    write_checkpoint({"state_dict": trained.state_dict(), "hyper_parameters": {**trained.hparams, "epoch": 1}}, file)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    lab.client.log_artifact(fold, str(file), "checkpoints")
+    lab.refuses(cell, "cannot be read (damaged: its checksums do not fit)", "train the cell again, or take another run")
+
+
 def test_store_that_is_away_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"^tracking.uri: there is no MLflow store .*; train first, or name the store"):
         load_model("0" * 32, uri=f"sqlite:///{tmp_path}/none.db")
