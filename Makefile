@@ -51,7 +51,7 @@ test: lint typecheck ## Lint, types and tests
 	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal -o faulthandler_timeout=240 -o faulthandler_exit_on_timeout=true
 
 services: $(RAY) ## Longer tests: Slurm, Ray, PostgreSQL, a browser, kills, full disks; what is not installed is skipped (20 minutes)
-	$(BIN)/python -m pytest -m "browser or cluster or faults or ray or server" -rs
+	$(BIN)/python -m pytest -m "browser or cluster or faults or ray or server"
 
 lint: $(STAMP) ## Check style with ruff
 	$(BIN)/ruff check .

@@ -19,7 +19,7 @@ class Task:
     Attributes:
         image_size: Pixels of a side.
         batch_size: Images per step.
-        images: Training images per epoch, a multiple of ``batch_size``; a fifth as many scans validate.
+        images: Training images per epoch, a multiple of ``batch_size``.
         precision: As ``trainer.precision``.
         accelerator: As ``trainer.accelerator``.
         threads: CPU threads of the fold.
@@ -41,6 +41,16 @@ class Task:
         """How tables call it."""
         return f"{self.image_size} px, batch {self.batch_size}, {self.precision}"
 
+    @property
+    def side_and_batch(self) -> tuple[int, int]:
+        """Pixels of a side, and images per step."""
+        return self.image_size, self.batch_size
+
+    @property
+    def validation_scans(self) -> int:
+        """How many scans validate: a fifth of ``images``."""
+        return max(1, self.images // 5)
+
 
 SIZES = (Task(100, 8, 672), Task(50, 64, 1344), Task(350, 4, 56))
 """A fold of the default cell, and the ends of the published grid with so many images that an epoch takes as long."""
@@ -48,7 +58,7 @@ SIZES = (Task(100, 8, 672), Task(50, 64, 1344), Task(350, 4, 56))
 
 def fold_job(task: Task, folder: Path, *, epochs: int) -> FoldJob:
     """Return the fold, its pixels written to ``folder``."""
-    validation = max(1, task.images // 5)
+    validation = task.validation_scans
     side = task.image_size
     pixels = np.random.default_rng(0).integers(0, 256, (task.images + validation, side, side), dtype=np.uint8)
     np.save(folder / "pixels.npy", pixels)

@@ -19,6 +19,7 @@ from benchmarks.usual_fold import FILE_SIDE
 from csam_lightning.config import PRECISIONS
 from csam_lightning.cpu import lacks_bf16
 from csam_lightning.errors import InputError
+from csam_lightning.processes import usable_cores
 from csam_lightning.progress import console
 from csam_lightning.reporting.tables import Entry, Table
 from csam_lightning.training.devices import check_accelerator
@@ -32,11 +33,14 @@ NOTES = (
 training steps, and one forward pass over the validation scans, its network laid out as the product does (`python -m
 benchmarks layouts` compares that with PyTorch's own way). ours: an epoch of a fold with input, augmentation,
 metrics, validation, checkpoint and history, and with sending its metrics to MLflow, which in a cell the watching
-process does. Both run in turns in one process, with one thread; shares are medians of rounds.""",
+process does. Both run in turns in one process, with one thread; shares are medians of rounds. Checkpoints are read
+before an epoch of ours: in training no pause comes in which the system could put them out of memory.""",
     f"""usual: benchmarks/usual.py, the same images, epochs and batches, fp32. Of a fold: in turns with the others, in a
 process that sleeps meanwhile, over PNG files of {FILE_SIDE} px, with as many threads as PyTorch chooses; so the CPU
 time of an image tells, not images/s. Of a cell: whole commands in turns, start-up included. Ratios are medians of
-rounds. bf16 is left out where a processor has no instructions for it, unless --precisions asks for it.""",
+rounds. Of a fold images are those that it learns from; of a cell those of its data size, a fifth of which each fold
+keeps for validation. The limit of a cell is reckoned from that of a fold: its bare loops on every core, nothing
+else. bf16 is left out where a processor has no instructions for it, unless --precisions asks for it.""",
     """Parts are CPU seconds of an epoch, each piece run alone: steps and validation are the limit's, logging is
 MLflow's. The rest is what remains of ours: Lightning's loop, the history file, and noise, which may leave less than
 nothing. The input's share is that of input and augmentation together. Start-up is a table of its own.""",
@@ -103,13 +107,15 @@ def main(options: argparse.Namespace) -> None:
 def _measured(options: argparse.Namespace) -> Iterator[Table]:
     """Yield each table as soon as it is measured."""
     precisions = options.precisions or precisions_for(options.accelerator)
+    folds: list[FoldFigures] = []
     if options.rounds:
-        folds = list(_folds(options.accelerator, options.rounds, precisions))
+        folds += list(_folds(options.accelerator, options.rounds, precisions))
         yield speed_table(folds)
         yield parts_table(folds)
     if options.cell_rounds:
         for task in _chosen_cells(options):
-            yield cell_table(task, measure_cell(task, options.cell_rounds, options.cache_dir, precisions=precisions))
+            cells = measure_cell(task, options.cell_rounds, options.cache_dir, precisions=precisions)
+            yield cell_table(task, cells, folds)
     if options.startup_rounds:
         yield startup.measure(options.startup_rounds, options.cache_dir)
 
@@ -177,19 +183,42 @@ def measure_cell(
     return found
 
 
-def cell_table(task: CellTask, cells: CellRounds) -> Table:
-    """Return what the commands took, a row each."""
+def cell_table(task: CellTask, cells: CellRounds, folds: Sequence[FoldFigures] = ()) -> Table:
+    """Return what the commands took, a row each; on a CPU also what the limit would, where ``folds`` have it."""
     images = task.size * task.epochs * FOLDS
     header = ["who", "wall / s", "images/s", "CPU / s", "ms CPU per image", "cores used", "peak memory / MB"]
+    limits = {
+        OURS[fold.task.precision].replace("ours", "limit"): [_limit(task, fold)] * len(cells.usual)
+        for fold in folds
+        if task.accelerator == "cpu" and fold.task.side_and_batch == (task.image_size, task.batch_size)
+    }
+    ours = {OURS[precision]: taken for precision, taken in cells.ours.items()}
     rows: list[list[Entry]] = []
-    ours = [(OURS[precision], taken) for precision, taken in cells.ours.items()]
-    for who, taken in [("usual", cells.usual), *ours]:
+    for who, taken in ({"usual": cells.usual} | limits | ours).items():
         ratios = [usual.wall / mine.wall for usual, mine in zip(cells.usual, taken, strict=True)]
         wall, cpu = _median(taken, "wall"), _median(taken, "cpu")
         memory = _median(taken, "memory") / MEGABYTE
         speed = [wall, images / wall, cpu, 1000 * cpu / images, cpu / wall]
         rows.append([who, *speed, memory, statistics.median(ratios)])
     return Table("cell", f"A cell of {task.name}", [*header, "usual's wall / this"], rows)
+
+
+def _limit(task: CellTask, fold: FoldFigures) -> Taken:
+    """Return what a cell of nothing but bare loops would take, one on every core.
+
+    Args:
+        task: The cell; of five folds each learns from four fifths of the images.
+        fold: A fold of such images, measured.
+    """
+    validated = task.size / FOLDS
+    epoch = [
+        fold.seconds("steps", clock) * (task.size - validated) / fold.task.images
+        + fold.seconds("validation", clock) * validated / fold.task.validation_scans
+        for clock in ("wall", "cpu")
+    ]
+    wall, cpu = (seconds * task.epochs * FOLDS for seconds in epoch)
+    cores = usable_cores()
+    return Taken(wall / cores, cpu, fold.limit_bytes * cores)
 
 
 def _median(taken: Sequence[Taken], what: str) -> float:

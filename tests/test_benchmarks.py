@@ -19,7 +19,7 @@ from scipy import stats
 
 from benchmarks import __main__ as command
 from benchmarks import gpu, layouts, results, scores, startup, together, training, usual
-from benchmarks.cell import LATE, CellTask
+from benchmarks.cell import LATE, CellRounds, CellTask
 from benchmarks.clock import Spent
 from benchmarks.fold import FoldFigures, Rounds, measure_rounds
 from benchmarks.gpu import verdict
@@ -27,11 +27,11 @@ from benchmarks.growth import draw_growth
 from benchmarks.images import FEW, Step, costs
 from benchmarks.layouts import rows_of
 from benchmarks.limit import GraphedLoop
-from benchmarks.observer import CommandFailedError, observe
+from benchmarks.observer import CommandFailedError, Taken, observe
 from benchmarks.sweeps import PAPER, Sweeps, ratio
 from benchmarks.task import Task, fold_job
 from benchmarks.together import Gate, Point, Work, Worked, curve, images_per_second, limit, ours
-from benchmarks.training import parts_table, speed_table
+from benchmarks.training import cell_table, parts_table, speed_table
 from benchmarks.turn_taker import TurnTaker
 from benchmarks.usual_fold import described_fold
 from csam_lightning.errors import InputError
@@ -92,6 +92,23 @@ def test_tables_hold_medians_and_shares() -> None:
     names, seconds = zip(*parts_table([figures]).rows, strict=True)
     assert list(seconds) == pytest.approx([2, 0.5, 0.25, 0.1, 0.05, 0.01, 0.02, 0.05, 1.02, 0.075])
     assert (names[0], names[-2]) == ("ours", "the rest")
+
+
+def test_the_limit_of_a_cell_is_that_of_its_folds_on_every_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "usable_cores", lambda: 2)
+    cell = CellTask(40, TASK.image_size, TASK.batch_size, epochs=3)
+    cells = CellRounds(usual=[Taken(wall=30, cpu=50, memory=10**9)])
+    cells.ours["32-true"].append(Taken(wall=15, cpu=28, memory=2 * 10**9))
+    once = [Spent(0.0, 0.0)]
+    rounds = Rounds(ours=once, steps=[Spent(4, 2)], validation=[Spent(0.75, 0.3)])
+    fold = FoldFigures(TASK, rounds, ours_bytes=1, limit_bytes=300_000_000)
+    usual, limit_, ours_ = cell_table(cell, cells, [fold, replace(fold, task=replace(TASK, batch_size=4))]).rows
+    assert usual == ["usual", 30, 20, 50, pytest.approx(1000 / 12), pytest.approx(5 / 3), 1000, 1]
+    assert ours_ == ["ours", 15, 40, 28, pytest.approx(28 / 0.6), pytest.approx(28 / 15), 2000, 2]
+    # An epoch of a fold: 32 images at 4 s for 16, and 8 scans at 0.75 s for 3.
+    wall, cpu = 3 * 5 * (8 + 2) / 2, 3 * 5 * (4 + 0.8)
+    expected = [wall, 600 / wall, cpu, 1000 * cpu / 600, cpu / wall, 600, 30 / wall]
+    assert limit_ == ["limit", *(pytest.approx(number) for number in expected)]
 
 
 def test_a_fold_in_bf16_has_no_usual_row() -> None:

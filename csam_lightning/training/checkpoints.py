@@ -1,12 +1,12 @@
-"""Checkpoints that appear whole or not at all."""
+"""Checkpoints: how they are written, and which one training goes on from."""
 
 import logging
 import os
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from threading import Thread
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
@@ -29,36 +29,41 @@ def write_checkpoint(content: Mapping[str, Any], path: Path) -> None:
 class CheckpointWriter(TorchCheckpointIO):
     """Writes a fold's checkpoints, one after the other, into the memory and the place on disk of the one before last.
 
-    Fresh memory costs more than the writing, in a virtual machine above all; see ``benchmarks/NOTES.md``. The last
-    checkpoint is never touched: two files take turns, the other one under the name of :func:`former`. A process that is
-    killed leaves at least one that is whole. What it wrote is on its way to the disk at once, but without waiting for
-    it; if the power fails meanwhile the file may be half new, which :func:`last_whole` sees.
+    Fresh memory costs more than the writing, in a virtual machine above all; see ``benchmarks/NOTES.md``. Two files
+    take turns, the other one under the name of :func:`former`: a writer writes over one only when the other, of its own
+    making, is on the disk, and starts with a new file, since it does not know what a process before it has left. So
+    :func:`last_whole` finds a checkpoint whenever there was one. It goes to the disk while training goes on; only the
+    next one waits for it. If the power fails meanwhile it may be half new, and the one before is found.
 
     Lightning's own writer leaves its temporary file behind, in the system's folder, when it is killed.
     """
 
     def __init__(self) -> None:
-        """Have nothing on its way to the disk."""
+        """Know of no checkpoint."""
         super().__init__()
-        self._flush: Thread | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._on_disk: Future[None] | None = None
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ARG002
-        """Write ``checkpoint`` to ``path``."""
+        """Write ``checkpoint`` to ``path``, always the same one.
+
+        Raises:
+            OSError: It cannot be written, or the one before could not.
+        """
         path = Path(path)
-        if self._flush:
-            self._flush.join()
         with written_atomically(path) as temporary:
-            with suppress(FileNotFoundError):
-                former(path).replace(temporary)
+            if self._on_disk:
+                self._on_disk.result()
+                with suppress(FileNotFoundError):
+                    former(path).replace(temporary)
             _save(checkpoint, temporary)
-            with suppress(FileNotFoundError):
+            if self._on_disk:
                 path.replace(former(path))
-        self._flush = Thread(target=_flush, args=(path,), daemon=True)
-        self._flush.start()
+        self._on_disk = self._thread.submit(_flush, path.open("r+b"))
 
 
 def former(path: Path) -> Path:
-    """Return the name of what ``path`` held before; hidden, as all is that may be removed at any time."""
+    """Return the name of what ``path`` held before; hidden, since users need not see it."""
     return path.with_name(f".{path.stem}-former{path.suffix}")
 
 
@@ -71,7 +76,7 @@ def last_whole(path: Path) -> Path | None:
         if candidate.is_file():
             if zip_is_whole(candidate):
                 return candidate
-            log.warning("%s is damaged; training goes on from what there was before it", candidate)
+            log.warning("%s is damaged: training goes on from an earlier epoch, or starts again", candidate)
     return None
 
 
@@ -87,7 +92,7 @@ def _save(content: Mapping[str, Any], path: Path) -> None:
         file.truncate()
 
 
-def _flush(path: Path) -> None:
-    """Return when what ``path`` holds is on the disk; one that is gone, as a finished fold's is, needs no disk."""
-    with suppress(OSError), path.open("r+b") as file:
+def _flush(file: BinaryIO) -> None:
+    """Close ``file`` when its content is on the disk."""
+    with file:
         os.fsync(file.fileno())

@@ -14,6 +14,8 @@ from csam_lightning.allocator import keep_freed_memory, return_freed_memory
 from csam_lightning.data.augment import Augmentation, AugmentationPlan
 from csam_lightning.data.datamodule import FoldDataModule, LabelledScans, evaluation_batch, images_as_seen
 from csam_lightning.data.resident import ResidentDataModule, can_reside
+from csam_lightning.errors import InputError
+from csam_lightning.files import zip_is_whole
 from csam_lightning.model.classifier import ScanClassifier
 from csam_lightning.model.novelty import NoveltyStatistics, features_noted
 from csam_lightning.training.callbacks import EpochKeeper, MemoryReturner
@@ -178,9 +180,17 @@ def _forget_gradients(trainer: L.Trainer) -> None:
 
 
 def _select(classifier: ScanClassifier, folder: FoldFolder, *, epochs: int) -> int:
-    """Put the chosen epoch's weights into ``classifier`` and return the epoch's number, from 1."""
+    """Put the chosen epoch's weights into ``classifier`` and return the epoch's number, from 1.
+
+    Raises:
+        InputError: The file of the best epoch is damaged.
+    """
     if not folder.best.is_file():
         return epochs
+    if not zip_is_whole(folder.best):
+        raise InputError(
+            "damaged: its checksums do not fit", where=str(folder.best), mend="train again with force=true"
+        )
     best = torch.load(folder.best, map_location="cpu", weights_only=True)
     classifier.load_state_dict(best["state_dict"])
     return int(best["epoch"])

@@ -72,6 +72,23 @@ def fold_ids(uri: str) -> list[str]:
     return [run.info.run_id for run in runs(uri)["folds"]]
 
 
+def test_cell_asks_the_store_for_no_runs_but_its_own(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        assert Publisher(tmp_path / f"earlier{number}", uri=uri, experiment="lab").publish(finished(tmp_path))
+    ask = MlflowClient.search_runs
+    answers: list[str] = []
+
+    def noted(client: MlflowClient, *arguments: Any, **settings: Any) -> Any:
+        found = ask(client, *arguments, **settings)
+        answers.extend(run.info.run_id for run in found)
+        return found
+
+    monkeypatch.setattr(MlflowClient, "search_runs", noted)
+    publisher = Publisher(tmp_path / "cell", uri=uri, experiment="lab")
+    assert publisher.publish(finished(tmp_path))
+    assert set(answers) == {publisher.run_id, *publisher.fold_run_ids.values()}
+
+
 def test_whole_cell_becomes_a_run_with_its_folds_below(uri: str, tmp_path: Path) -> None:
     publisher = Publisher(tmp_path / "cell", uri=uri, experiment="lab")
     assert publisher.publish(finished(tmp_path))

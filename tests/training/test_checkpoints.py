@@ -1,15 +1,24 @@
-import sys
+import errno
+import os
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from csam_lightning.files import zip_is_whole
 from csam_lightning.training.checkpoints import CheckpointWriter, former, last_whole
 
 PAGE = 4096
 """Bytes that a disk writes whole, or not at all."""
+SEEDS = st.integers(0, 2**32 - 1)
+PAGES = st.lists(st.booleans(), min_size=16, max_size=16)
+"""Of each page whether it is on the disk."""
 
 
 @pytest.fixture
@@ -26,10 +35,12 @@ def names(path: Path) -> list[str]:
     return sorted(each.name for each in path.parent.iterdir())
 
 
-def save(*values: float, path: Path) -> None:
+def save(*values: float, path: Path) -> CheckpointWriter:
+    """Write checkpoints as one process does, and return its writer."""
     writer = CheckpointWriter()
     for value in values:
         writer.save_checkpoint({"weight": torch.tensor([value])}, path)
+    return writer
 
 
 def damage(path: Path) -> None:
@@ -40,19 +51,20 @@ def damage(path: Path) -> None:
 
 
 def test_what_is_replaced_stays_until_the_next_is_written(path: Path) -> None:
-    save(1, path=path)
+    writer = save(1, path=path)
     assert names(path) == ["resume.ckpt"]
-    save(2, path=path)
+    writer.save_checkpoint({"weight": torch.tensor([2.0])}, path)
     assert (numbers(path), numbers(former(path))) == ([2], [1])
-    save(3, path=path)
+    writer.save_checkpoint({"weight": torch.tensor([3.0])}, path)
     assert (numbers(path), numbers(former(path))) == ([3], [2])
     assert names(path) == [former(path).name, "resume.ckpt"]
 
 
 def test_two_files_take_turns(path: Path) -> None:
-    save(1, 2, path=path)
+    writer = save(1, 2, path=path)
     files = {path.stat().st_ino, former(path).stat().st_ino}
-    save(3, 4, path=path)
+    for value in (3.0, 4.0):
+        writer.save_checkpoint({"weight": torch.tensor([value])}, path)
     assert {path.stat().st_ino, former(path).stat().st_ino} == files
 
 
@@ -64,13 +76,43 @@ def test_shorter_checkpoint_over_a_longer_one_ends_where_it_ends(path: Path) -> 
     assert path.stat().st_size < 10_000
 
 
-def test_write_that_fails_leaves_what_was_there(path: Path) -> None:
-    save(1, 2, path=path)
-    with pytest.raises(TypeError, match="cannot pickle"):
-        CheckpointWriter().save_checkpoint({"weight": sys}, path)
-    assert names(path) == [path.name]
+def fail_half_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the disk full when half of the next checkpoint is written."""
+    whole = torch.save
+
+    def half(content: object, file: BinaryIO) -> None:
+        whole(content, file)
+        file.truncate(file.tell() // 2)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(torch, "save", half)
+
+
+@pytest.mark.parametrize("written", [(1,), (1, 2), (1, 2, 3)])
+def test_write_that_fails_leaves_what_was_there(
+    path: Path, monkeypatch: pytest.MonkeyPatch, written: tuple[float, ...]
+) -> None:
+    writer = save(*written, path=path)
+    fail_half_way(monkeypatch)
+    with pytest.raises(OSError, match="No space left"):
+        writer.save_checkpoint({"weight": torch.tensor([4.0])}, path)
     assert last_whole(path) == path
-    assert numbers(path) == [2]
+    assert numbers(path) == [written[-1]]
+    assert set(names(path)) <= {path.name, former(path).name}
+
+
+def test_disk_that_does_not_take_it_is_said_before_the_one_before_is_touched(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    writer = save(1, path=path)
+    monkeypatch.setattr(os, "fsync", refuse)
+    writer.save_checkpoint({"weight": torch.tensor([2.0])}, path)
+    with pytest.raises(OSError, match="Input/output error"):
+        writer.save_checkpoint({"weight": torch.tensor([3.0])}, path)
+    assert (numbers(path), numbers(former(path))) == ([2], [1])
 
 
 def test_last_whole_is_the_last_if_nothing_happened(path: Path) -> None:
@@ -84,30 +126,68 @@ def test_the_one_before_is_taken_if_the_last_is_damaged(path: Path, caplog: pyte
     damage(path)
     assert numbers(path) != [2]  # PyTorch itself does not notice
     assert last_whole(path) == former(path)
-    assert caplog.messages == [f"{path} is damaged; training goes on from what there was before it"]
+    assert caplog.messages == [f"{path} is damaged: training goes on from an earlier epoch, or starts again"]
     damage(former(path))
     assert last_whole(path) is None
 
 
-def test_the_one_before_is_taken_if_a_process_was_killed_between_two_renames(path: Path) -> None:
-    save(1, path=path)
+def between_two_renames(path: Path) -> None:
     path.replace(former(path))
+
+
+def half_on_disk(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+@pytest.mark.parametrize("disturbed", [between_two_renames, half_on_disk])
+def test_the_one_that_training_goes_on_from_outlives_a_write_that_fails(
+    path: Path, monkeypatch: pytest.MonkeyPatch, disturbed: Callable[[Path], None]
+) -> None:
+    save(1, 2, path=path)
+    disturbed(path)
     assert last_whole(path) == former(path)
+    content = former(path).read_bytes()
+    with monkeypatch.context() as full:
+        fail_half_way(full)
+        with pytest.raises(OSError, match="No space left"):
+            save(3, path=path)
+    assert last_whole(path) == former(path)
+    assert former(path).read_bytes() == content
+    save(3, path=path)
+    assert last_whole(path) == path
+    assert former(path).read_bytes() == content
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
-@given(seed=st.integers(0, 2**32 - 1), new=st.lists(st.booleans(), min_size=100, max_size=100))
-def test_half_new_file_is_noticed(path: Path, seed: int, new: list[bool]) -> None:
+@given(
+    seed=st.integers(0, 2**32 - 1), epochs=st.integers(0, 300), new=st.lists(st.booleans(), min_size=12, max_size=12)
+)
+def test_half_new_file_is_noticed(path: Path, seed: int, epochs: int, new: list[bool]) -> None:
     """Of some pages the disk has the new content, of others still that of the epoch before last."""
     writer, generator = CheckpointWriter(), torch.Generator().manual_seed(seed)
     contents = []
-    for _ in range(2):
-        state = {name: torch.randn(PAGE, generator=generator) for name in ("weight", "bias")}
-        writer.save_checkpoint(state, path)
+    for length in (epochs, epochs + 2):
+        state: dict[str, Any] = {name: torch.randn(PAGE, generator=generator) for name in ("weight", "bias")}
+        writer.save_checkpoint({"history": ["an epoch's metrics"] * length, **state}, path)
         contents.append(path.read_bytes())
     old, latest = contents
-    pages = range(0, max(map(len, contents)), PAGE)
+    pages = range(0, len(latest), PAGE)
     mixed = b"".join((latest if new[at // PAGE] else old)[at : at + PAGE] for at in pages)
     former(path).unlink()
     path.write_bytes(mixed)
     assert last_whole(path) == (path if mixed in contents else None)
+
+
+@given(data=st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+def test_other_content_is_never_taken_for_a_whole_file(path: Path, data: st.DataObject) -> None:
+    """One byte of what the zip file says of its parts is another one."""
+    save(1, path=path)
+    content = bytearray(path.read_bytes())
+    directory = zipfile.ZipFile(path).start_dir
+    at = data.draw(st.integers(directory, len(content) - 1))
+    content[at] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content)
+    if zip_is_whole(path):
+        with suppress(RuntimeError):  # PyTorch may look at more of it
+            assert numbers(path) == [1]

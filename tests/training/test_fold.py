@@ -101,8 +101,18 @@ def test_fold_whose_last_checkpoint_is_damaged_goes_on_from_the_one_before(job: 
     broken = job("broken")
     folder = train(broken, kill_after=2)
     os.truncate(folder.resume, folder.resume.stat().st_size // 2)
-    assert numbers(train(broken)) == whole
-    assert len(folder.read_history()) == 3
+    epochs: list[int] = []
+    train_fold(broken, lambda event: epochs.append(event.epoch))
+    assert epochs == [2, 3]
+    assert numbers(folder) == whole
+
+
+def test_damaged_best_epoch_is_said(job: MakeJob) -> None:
+    made = job(trainer={"select": Select.best, "learning_rate": 0.005})
+    folder = train(made, kill_after=3)
+    os.truncate(folder.best, folder.best.stat().st_size - 1)
+    with pytest.raises(InputError, match=r"best.ckpt: damaged: its checksums do not fit; train again with force=true"):
+        train(made)
 
 
 def test_best_epoch_is_the_one_with_the_least_validation_loss(job: MakeJob) -> None:
