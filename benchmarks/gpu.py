@@ -9,6 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hydra import compose, initialize_config_module
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
 from benchmarks.cell import FOLDS, LATE, CellTask
 from benchmarks.images import SIDE, write_data_set
 from benchmarks.observer import CommandFailedError
@@ -18,6 +22,9 @@ from benchmarks.sweeps import PAPER, Grid, Sweeps, ratio
 from benchmarks.task import Task
 from benchmarks.together import Point, Work, curve, limit, ours
 from benchmarks.training import MEGABYTE, OURS, cell_table, measure_cell, precisions_for
+from csam_lightning.cli import one_line, typed
+from csam_lightning.config import TrainConfig, check_values
+from csam_lightning.errors import InputError
 from csam_lightning.processes import usable_cores
 from csam_lightning.progress import console
 from csam_lightning.reporting.tables import Entry, Table
@@ -117,11 +124,13 @@ def main(options: argparse.Namespace) -> None:
     """Measure, print and keep; a part that fails is told of in the table and ends no other.
 
     Raises:
+        InputError: There is no such accelerator here, or a setting is none of the product's.
         CommandFailedError: A part has failed; the others are kept.
     """
     check_accelerator(options.accelerator, 1)
     if options.settings is None:
         options.settings = ["trainer.cuda_graphs=true"] if options.accelerator == "gpu" else []
+    _check_settings(options.settings)
     facts = machine()
     sizes = TINY if options.tiny else FULL
     targets: list[list[Entry]] = []
@@ -143,6 +152,17 @@ def main(options: argparse.Namespace) -> None:
     publish("gpu", f"python -m benchmarks {shlex.join(sys.argv[1:])}", facts, tables, notes)
     if failed:
         raise CommandFailedError(f"failed: {', '.join(failed)}; see above")
+
+
+def _check_settings(settings: Sequence[str]) -> None:
+    """Check what the product is told before anything is measured."""
+    try:
+        with initialize_config_module("csam_lightning.conf", version_base="1.3"):
+            config = typed(compose("train", overrides=list(settings)), TrainConfig)
+    except (HydraException, OmegaConfBaseException) as error:
+        mend = "give settings of csam_lightning.train, such as trainer.precision=bf16-mixed"
+        raise InputError(one_line(error), where="--settings", mend=mend) from error
+    check_values(config)
 
 
 def _listed(numbers: Sequence[int]) -> str:

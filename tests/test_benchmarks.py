@@ -388,6 +388,21 @@ def test_a_machine_without_a_gpu_is_told_so_in_one_line() -> None:
         gpu.main(parser.parse_args([]))
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("bogus=1", r"^--settings: .*bogus.*; give settings of csam_lightning.train"),
+        ("trainer.precision=8", r"^trainer.precision.*"),
+        ("trainer.max_epochs=many", r"^trainer.max_epochs: .*; --help shows"),
+    ],
+)
+def test_settings_are_checked_before_anything_is_measured(setting: str, message: str) -> None:
+    parser = ArgumentParser()
+    gpu.add_arguments(parser)
+    with pytest.raises(InputError, match=message):
+        gpu.main(parser.parse_args(["--accelerator", "cpu", "--tiny", "--settings", setting]))
+
+
 def test_a_graphed_step_learns(tmp_path: Path) -> None:
     if not torch.cuda.is_available():
         pytest.skip("CUDA graphs need a GPU")

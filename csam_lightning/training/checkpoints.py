@@ -72,11 +72,14 @@ def last_whole(path: Path) -> Path | None:
 
     That is ``path`` or, if it is missing or damaged, what it held before; None if neither will do.
     """
-    for candidate in (path, former(path)):
+    for candidate, instead in (
+        (path, "the checkpoint before it is looked at"),
+        (former(path), "training starts again"),
+    ):
         if candidate.is_file():
             if zip_is_whole(candidate):
                 return candidate
-            log.warning("%s is damaged: training goes on from an earlier epoch, or starts again", candidate)
+            log.warning("%s is damaged: %s", candidate, instead)
     return None
 
 
