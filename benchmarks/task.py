@@ -42,11 +42,6 @@ class Task:
         return f"{self.image_size} px, batch {self.batch_size}, {self.precision}"
 
     @property
-    def side_and_batch(self) -> tuple[int, int]:
-        """Pixels of a side, and images per step."""
-        return self.image_size, self.batch_size
-
-    @property
     def validation_scans(self) -> int:
         """How many scans validate: a fifth of ``images``."""
         return max(1, self.images // 5)

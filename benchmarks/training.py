@@ -190,7 +190,8 @@ def cell_table(task: CellTask, cells: CellRounds, folds: Sequence[FoldFigures] =
     limits = {
         OURS[fold.task.precision].replace("ours", "limit"): [_limit(task, fold)] * len(cells.usual)
         for fold in folds
-        if task.accelerator == "cpu" and fold.task.side_and_batch == (task.image_size, task.batch_size)
+        if task.accelerator == "cpu"
+        and (fold.task.image_size, fold.task.batch_size) == (task.image_size, task.batch_size)
     }
     ours = {OURS[precision]: taken for precision, taken in cells.ours.items()}
     rows: list[list[Entry]] = []

@@ -15,9 +15,6 @@ from csam_lightning.training.checkpoints import CheckpointWriter, former, last_w
 
 PAGE = 4096
 """Bytes that a disk writes whole, or not at all."""
-SEEDS = st.integers(0, 2**32 - 1)
-PAGES = st.lists(st.booleans(), min_size=16, max_size=16)
-"""Of each page whether it is on the disk."""
 
 
 @pytest.fixture
