@@ -8,7 +8,8 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.growth import draw_growth
-from benchmarks.images import SIDE, write_data_set
+from benchmarks.image_steps import SIDE
+from benchmarks.images import write_data_set
 from benchmarks.observer import Taken, observe
 from benchmarks.options import at_least
 from benchmarks.results import machine, publish

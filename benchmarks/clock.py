@@ -40,7 +40,7 @@ class StopWatch:
         return Spent(time.perf_counter(), time.process_time())
 
 
-def timed(work: Callable[[], None]) -> Spent:
+def timed(work: Callable[[], object]) -> Spent:
     """Return what ``work`` takes."""
     watch = StopWatch()
     work()

@@ -14,7 +14,8 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from benchmarks.cell import FOLDS, LATE, CellTask
-from benchmarks.images import SIDE, write_data_set
+from benchmarks.image_steps import SIDE
+from benchmarks.images import write_data_set
 from benchmarks.observer import CommandFailedError
 from benchmarks.options import at_least
 from benchmarks.results import CACHE, machine, publish

@@ -3,7 +3,6 @@
 import argparse
 import json
 import shlex
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -17,17 +16,17 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.growth import draw_growth
-from benchmarks.observer import Taken, observe
+from benchmarks.image_steps import SIDE, STEPS
+from benchmarks.observer import observe
 from benchmarks.options import at_least
 from benchmarks.results import machine, publish
 from csam_lightning.figures.style import styled
 from csam_lightning.progress import console, track
 from csam_lightning.reporting.tables import Table
 
-SIDE = 32
 SCANS_PER_PACKAGE = 6
 FEW = 300
-"""Images of a data set of which ``check`` spends next to all its time on starting."""
+"""Images of a data set small enough that each step's fixed cost, told from it, is most of what it takes."""
 LABELS = "AABCDDDDDD"
 """Labels of ten packages one after the other: as unbalanced as real ones are."""
 
@@ -35,26 +34,17 @@ ROUNDS = 3
 """Runs of each size up to ``SHORT`` images; larger ones take so long that noise is lost in them."""
 SHORT = 10_000
 
-STEPS = {
-    "manifest": "from csam_lightning.data.manifest import load_manifest\n"
-    "manifest = load_manifest(root, classes=None, package_pattern=None, need_labels=True, need_packages=True)",
-    "cache": "from csam_lightning.data.scans import cached_scans\n"
-    "from pathlib import Path\n"
-    f"cached_scans(manifest, {SIDE}, Path('cache'))",
-    "folds": "from csam_lightning.data.folds import make_folds\n"
-    "make_folds(manifest.table, classes=manifest.classes, size=None, protocol='grouped', num_folds=5, seed=0)",
-}
-"""What a cell does before it trains, each step building on the ones before."""
-
 TRAINING = "training"
 TRAINING_SHARE = 0.8
 """Of the images that one fold trains on."""
 
 NOTES = (
-    f"""Scans of {SIDE} px, {SCANS_PER_PACKAGE} of each package, in files of their own. Seconds: of the whole step;
-microseconds per image: of each image beyond {FEW}, so that starts are left out: what a step took of {FEW} images, in
-the same run, is taken off. Medians of {ROUNDS} rounds in turns, above {SHORT} images of one. training: an epoch of one
-fold, batch 64, per training image. Memory: the most that all processes of the step held, shared pages counted once.""",
+    f"""Scans of {SIDE} px, {SCANS_PER_PACKAGE} of each package, in files of their own. Each step runs in a process of
+its own, after it was done there once for {FEW} images, so that what it loads at its first use is not counted. Seconds:
+of the whole step; microseconds per image: of each image beyond {FEW}, so that what does not grow is left out: what a
+step took of {FEW} images, in the same run, is taken off. Medians of {ROUNDS} rounds in turns, above {SHORT} images of
+one. training: an epoch of one fold, batch 64, per training image. Memory: the most that all processes of the step held,
+shared pages counted once.""",
 )
 
 
@@ -98,14 +88,17 @@ def main(options: argparse.Namespace) -> None:
     """Measure, print and keep."""
     facts = machine()
     runs: dict[int, list[dict[str, Step]]] = {images: [] for images in (FEW, *options.images)}
-    for number in range(ROUNDS):
-        for images, done in runs.items():
-            if number == 0 or images <= SHORT:
-                console().print(f"{images} images, round {number + 1}")
-                with tempfile.TemporaryDirectory() as scratch:
-                    done.append(_measure(Path(scratch), images))
-    few = runs.pop(FEW)
-    found = [cost for images, done in runs.items() for cost in costs(images, done, few)]
+    with tempfile.TemporaryDirectory() as scratch:
+        few = Path(scratch) / "few"
+        write_data_set(few, FEW)
+        for number in range(ROUNDS):
+            for images, done in runs.items():
+                if number == 0 or images <= SHORT:
+                    console().print(f"{images} images, round {number + 1}")
+                    with tempfile.TemporaryDirectory() as folder:
+                        done.append(_measure(Path(folder), images, few))
+    fixed = runs.pop(FEW)
+    found = [cost for images, done in runs.items() for cost in costs(images, done, fixed)]
     with styled():
         figure = draw_growth({each: _lines(found, get) for each, get in FIGURED.items()}, over="images")
     table = Table("images", "Cost per image", ["images", "step", "seconds", PER_IMAGE, MEMORY], found)
@@ -143,24 +136,20 @@ def write_data_set(root: Path, images: int) -> None:
     (root / "manifest.csv").write_text("\n".join(lines) + "\n")
 
 
-def _measure(folder: Path, images: int) -> dict[str, Step]:
+def _measure(folder: Path, images: int, few: Path) -> dict[str, Step]:
     root = folder / "scans"
     write_data_set(root, images)
-
-    def run(*command: str) -> Taken:
-        return observe([sys.executable, *command], folder=folder)
-
+    found = {step: _step(step, root, few, folder) for step in STEPS}
     data = ["data=folder", f"data.root={root}", "cache_dir=cache"]
-    check = run("-m", "csam_lightning.check", *data)
-    found = {"check": Step(check.wall, check.memory)}
-    program, before = f"root = __import__('pathlib').Path({str(root)!r})", 0.0
-    for step, code in STEPS.items():
-        program += f"\n{code}"
-        taken = run("-c", program)
-        found[step] = Step(taken.wall - before, taken.memory)
-        shutil.rmtree(folder / "cache", ignore_errors=step != "cache")
-        before = taken.wall
     small = ["folds=[0]", "trainer.max_epochs=1", f"data.image_size={SIDE}", "data.batch_size=64", "data.size=null"]
-    trained = run("-m", "csam_lightning.train", *data, *small, "trainer.accelerator=cpu")
+    command = ["-m", "csam_lightning.train", *data, *small, "trainer.accelerator=cpu"]
+    trained = observe([sys.executable, *command], folder=folder)
     [history] = folder.glob("outputs/cells/*/fold_0/history.json")
     return found | {TRAINING: Step(float(json.loads(history.read_text())[0]["seconds"]), trained.memory)}
+
+
+def _step(step: str, root: Path, few: Path, folder: Path) -> Step:
+    told = folder / f"{step}.json"
+    command = ["-m", "benchmarks.image_steps", step, *map(str, (root, few, folder, told))]
+    taken = observe([sys.executable, *command], folder=folder)
+    return Step(float(json.loads(told.read_text())), taken.memory)

@@ -18,13 +18,14 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from benchmarks import __main__ as command
-from benchmarks import gpu, layouts, results, scores, startup, together, training, usual
+from benchmarks import gpu, images, layouts, results, scores, startup, together, training, usual
 from benchmarks.cell import LATE, CellRounds, CellTask
 from benchmarks.clock import Spent
 from benchmarks.fold import FoldFigures, Rounds, measure_rounds
 from benchmarks.gpu import verdict
 from benchmarks.growth import draw_growth
-from benchmarks.images import FEW, Step, costs
+from benchmarks.image_steps import STEPS
+from benchmarks.images import FEW, Step, costs, write_data_set
 from benchmarks.layouts import rows_of
 from benchmarks.limit import GraphedLoop
 from benchmarks.observer import CommandFailedError, Taken, observe
@@ -126,6 +127,17 @@ def test_cost_per_image_leaves_out_what_few_images_take() -> None:
     assert check[:2] == (1700, "check")
     assert check[2:] == pytest.approx((4.8, 2000, 1.0))
     assert training[3] == pytest.approx(1000)  # of 1,400 images 1,120 train
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+def test_steps_of_a_data_set_are_timed_in_processes_of_their_own(tmp_path: Path) -> None:
+    write_data_set(tmp_path / "few", FEW)
+    write_data_set(tmp_path / "scans", FEW + 300)
+    for step in STEPS:
+        taken = images._step(step, tmp_path / "scans", tmp_path / "few", tmp_path)
+        assert taken.seconds > 0
+        assert taken.memory > 10**7
+        assert len(list(tmp_path.glob("cache/scans-*px-*/"))) == (step in {"cache", "folds"})
 
 
 def test_a_command_is_measured_with_all_that_it_starts(tmp_path: Path) -> None:
