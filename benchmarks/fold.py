@@ -7,7 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,6 +15,7 @@ from benchmarks.clock import Spent, StopWatch, peak_memory, timed
 from benchmarks.task import Task, fold_job
 from benchmarks.usual_fold import UsualFold
 from csam_lightning.allocator import large_pages
+from csam_lightning.progress import console
 from csam_lightning.training.events import EpochEnded
 
 if TYPE_CHECKING:
@@ -98,9 +99,14 @@ def measure_fold(task: Task, *, rounds: int) -> FoldFigures:
 
 
 def in_process(work: Callable[..., T], *arguments: object) -> T:
-    """Return what ``work`` returns in a new process that does nothing else."""
+    """Return what ``work`` returns in a new process that does nothing else, and that ends when this is interrupted."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(work, *arguments).result()
+        try:
+            return pool.submit(work, *arguments).result()
+        except KeyboardInterrupt:
+            for child in active_children():
+                child.terminate()
+            raise
 
 
 def _rounds(task: Task, rounds: int) -> Rounds:
@@ -127,6 +133,7 @@ def measure_rounds(task: Task, rounds: int, scratch: Path) -> Rounds:
             trained = watch.lap()
             logged = timed(partial(parts.log, event.metrics))
             if event.epoch > 1:
+                console().print(f"round {event.epoch - 1} of {rounds}")
                 found.ours.append(trained + logged)
                 found.logging.append(logged)
                 _time_the_others(found, limit, parts)

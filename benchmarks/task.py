@@ -47,7 +47,7 @@ class Task:
         return max(1, self.images // 5)
 
 
-SIZES = (Task(100, 8, 672), Task(50, 64, 1344), Task(350, 4, 56))
+SIZES = {"100px": Task(100, 8, 672), "50px": Task(50, 64, 1344), "350px": Task(350, 4, 56)}
 """A fold of the default cell, and the ends of the published grid with so many images that an epoch takes as long."""
 
 

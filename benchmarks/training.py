@@ -6,6 +6,7 @@ import statistics
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 from benchmarks import startup
@@ -14,7 +15,7 @@ from benchmarks.fold import FoldFigures, measure_fold
 from benchmarks.observer import Taken
 from benchmarks.options import at_least
 from benchmarks.results import CACHE, machine, publish
-from benchmarks.task import SIZES
+from benchmarks.task import SIZES, Task
 from benchmarks.usual_fold import FILE_SIDE
 from csam_lightning.config import PRECISIONS
 from csam_lightning.cpu import lacks_bf16
@@ -56,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=3,
         help="epochs of each fold that are timed; 0: none (default: %(default)s)",
     )
+    parser.add_argument("--folds", nargs="+", choices=SIZES, default=list(SIZES), help="default: all")
     add_precisions(parser)
     parser.add_argument("--cells", nargs="+", choices=CELLS, default=list(CELLS), help="default: all")
     parser.add_argument(
@@ -109,7 +111,7 @@ def _measured(options: argparse.Namespace) -> Iterator[Table]:
     precisions = options.precisions or precisions_for(options.accelerator)
     folds: list[FoldFigures] = []
     if options.rounds:
-        folds += list(_folds(options.accelerator, options.rounds, precisions))
+        folds += list(_folds([SIZES[name] for name in options.folds], options, precisions))
         yield speed_table(folds)
         yield parts_table(folds)
     if options.cell_rounds:
@@ -131,11 +133,11 @@ def precisions_for(accelerator: str) -> Sequence[str]:
     return PRECISIONS[:1] if accelerator == "cpu" and lacks_bf16() else PRECISIONS
 
 
-def _folds(accelerator: str, rounds: int, precisions: Sequence[str]) -> Iterator[FoldFigures]:
-    tasks = [replace(size, precision=precision, accelerator=accelerator) for size in SIZES for precision in precisions]
-    for task in tasks:
-        console().print(f"a fold of {task.name}: {rounds} rounds")
-        yield measure_fold(task, rounds=rounds)
+def _folds(sizes: Sequence[Task], options: argparse.Namespace, precisions: Sequence[str]) -> Iterator[FoldFigures]:
+    for size, precision in product(sizes, precisions):
+        task = replace(size, precision=precision, accelerator=options.accelerator)
+        console().print(f"a fold of {task.name}: {options.rounds} rounds")
+        yield measure_fold(task, rounds=options.rounds)
 
 
 def speed_table(folds: Sequence[FoldFigures]) -> Table:

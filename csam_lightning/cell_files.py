@@ -14,8 +14,8 @@ from csam_lightning.errors import InputError
 from csam_lightning.evaluation.predictions import FILE as PREDICTIONS
 from csam_lightning.exporting.model_card import Recorded, model_card
 from csam_lightning.exporting.scans import validation_scans
+from csam_lightning.simulation.cached import cached_dataset
 from csam_lightning.simulation.config import SimulationConfig
-from csam_lightning.simulation.dataset import cached_dataset
 from csam_lightning.tracking.runs import FOLD, LEVEL_TAG
 
 if TYPE_CHECKING:

@@ -64,7 +64,7 @@ def _root(settings: CheckConfig) -> Path:
     """Return the folder to look at; the simulated data set is made where it is not there yet."""
     if settings.data.simulation is None:
         return Path(str(settings.data.root)).expanduser()
-    from csam_lightning.simulation.dataset import cached_dataset
+    from csam_lightning.simulation.cached import cached_dataset
 
     return cached_dataset(settings.data.simulation, Path(settings.cache_dir).expanduser())
 

@@ -1,7 +1,9 @@
 """The benchmarks run, and what they print is what was measured."""
 
 import shutil
+import subprocess
 import sys
+import time
 from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Sequence
@@ -364,6 +366,28 @@ def test_what_was_measured_is_kept_where_something_after_it_fails(
         training.main(parser.parse_args(["--cell-rounds", "0"]))
     [kept] = tmp_path.iterdir()
     assert "One fold, an epoch with its validation" in kept.read_text()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+def test_a_benchmark_that_is_asked_to_end_ends_with_what_it_started(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    work = f"import os, pathlib, time; pathlib.Path({str(begun)!r}).write_text(str(os.getpid())); time.sleep(600)"
+    code = f"""
+import sys
+from benchmarks import __main__ as command, layouts
+from benchmarks.fold import in_process
+layouts.main = lambda _: in_process(exec, {work!r})
+sys.argv[1:] = ["layouts"]
+command.main()
+"""
+    benchmark = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    while not begun.is_file() or not begun.read_text():
+        assert benchmark.poll() is None
+        time.sleep(0.05)
+    benchmark.terminate()
+    _, said = benchmark.communicate(timeout=60)
+    assert (benchmark.returncode, said.splitlines()[-1]) == (130, "interrupted: the same command begins anew")
+    assert not Path(f"/proc/{begun.read_text()}").exists()
 
 
 def test_a_command_whose_start_is_timed_says_why_it_failed() -> None:

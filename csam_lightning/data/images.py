@@ -99,7 +99,9 @@ class GreyImage:
             if samples.max() <= WHITE:
                 samples = samples.astype(np.uint8)
         height, width = samples.shape
-        return hashlib.sha256(f"{height}x{width}:".encode() + samples.tobytes()).hexdigest()
+        found = hashlib.sha256(f"{height}x{width}:".encode())
+        found.update(np.ascontiguousarray(samples).data)
+        return found.hexdigest()
 
 
 def range_of(peaks: Iterable[int | None]) -> int | None:

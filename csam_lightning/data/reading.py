@@ -1,6 +1,7 @@
 """Reading the image files of a manifest side by side, in the manifest's order."""
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -11,6 +12,7 @@ from csam_lightning.data.manifest import Manifest
 from csam_lightning.errors import InputError
 
 MOST_WORKERS = 16  # by default; each may hold one decoded image of the largest size allowed
+RUN = 16  # files that a thread is handed at a time: handing over costs as much as decoding a small image
 AHEAD = 256  # files under way at once: bounds the memory that results waiting for their turn take
 
 T = TypeVar("T")
@@ -21,7 +23,8 @@ def in_order(
 ) -> Iterator[T | InputError]:
     """Yield what ``read`` makes of each scan's file, in the manifest's order, several at a time.
 
-    Threads do it: decoding and hashing release Python's lock, and nothing has to be started or copied.
+    Threads do it: decoding and hashing release Python's lock, and nothing has to be started or copied. Each is handed
+    several files at a time, unless they are few.
 
     Args:
         manifest: The scans.
@@ -44,10 +47,21 @@ def in_order(
         except InputError as error:
             return InputError(f"'{path}' {error.what}", where=manifest.where(position), mend=error.mend)
 
-    with ThreadPoolExecutor(workers or min(os.cpu_count() or 1, MOST_WORKERS)) as pool:
-        positions = iter(range(start, len(manifest.table)))
-        while chunk := list(islice(positions, AHEAD)):
-            yield from pool.map(one, chunk)
+    def several(positions: range) -> list[T | InputError]:
+        return [one(position) for position in positions]
+
+    total, threads = len(manifest.table), workers or min(os.cpu_count() or 1, MOST_WORKERS)
+    length = max(1, min(RUN, (total - start) // (4 * threads)))
+    runs = (range(begin, min(begin + length, total)) for begin in range(start, total, length))
+    with ThreadPoolExecutor(threads) as pool:
+        under_way = deque(pool.submit(several, run) for run in islice(runs, AHEAD // length))
+        try:
+            while under_way:
+                yield from under_way.popleft().result()
+                under_way.extend(pool.submit(several, run) for run in islice(runs, 1))
+        finally:
+            for run in under_way:
+                run.cancel()
 
 
 def or_raise(results: Iterator[T | InputError]) -> Iterator[T]:

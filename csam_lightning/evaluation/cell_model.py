@@ -8,16 +8,15 @@ from pickle import UnpicklingError
 from typing import TYPE_CHECKING, TypeVar
 from zipfile import BadZipFile
 
-import torch
 from pydantic import TypeAdapter
 
 from csam_lightning.errors import InputError
 from csam_lightning.evaluation.calibration import fit_temperature
 from csam_lightning.evaluation.predictions import held_out
-from csam_lightning.files import zip_is_whole
 from csam_lightning.model.ensemble import Ensemble, ModelFacts
 from csam_lightning.model.ensemble_file import network_of
 from csam_lightning.model.novelty import NoveltyStatistics
+from csam_lightning.training.checkpoints import read_checkpoint
 
 if TYPE_CHECKING:
     from csam_lightning.model.classifier import ScanClassifier
@@ -98,9 +97,7 @@ def _held_out(file: Path, facts: ModelFacts) -> "HeldOut":
 
 
 def _network(file: Path, facts: ModelFacts) -> "ScanClassifier":
-    if not zip_is_whole(file):
-        raise BadZipFile("damaged: its checksums do not fit")
-    checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+    checkpoint = read_checkpoint(file)
     return network_of(facts, checkpoint["hyper_parameters"], checkpoint["state_dict"])
 
 

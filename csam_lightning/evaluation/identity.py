@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from csam_lightning.config import TrainConfig, When
 from csam_lightning.data.manifest import load_manifest
 from csam_lightning.errors import InputError
-from csam_lightning.simulation.dataset import cached_dataset
+from csam_lightning.simulation.cached import cached_dataset
 from csam_lightning.training.job import FoldFolder
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
+from zipfile import BadZipFile
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
@@ -24,6 +25,20 @@ def write_checkpoint(content: Mapping[str, Any], path: Path) -> None:
     """
     with written_atomically(path) as temporary:
         _save(content, temporary)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Return the content of a checkpoint, its tensors on the CPU. It may come from anyone: nothing in it is run.
+
+    Raises:
+        BadZipFile: Its checksums do not fit; PyTorch by itself would not notice.
+        OSError: There is no such file, or it may not be opened.
+        UnpicklingError: It holds more than tensors and plain values.
+    """
+    if not zip_is_whole(path):
+        raise BadZipFile("damaged: its checksums do not fit")
+    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return content
 
 
 class CheckpointWriter(TorchCheckpointIO):

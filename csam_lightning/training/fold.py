@@ -3,6 +3,7 @@
 import logging
 import warnings
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
 import lightning as L
 import numpy as np
@@ -15,11 +16,10 @@ from csam_lightning.data.augment import Augmentation, AugmentationPlan
 from csam_lightning.data.datamodule import FoldDataModule, LabelledScans, evaluation_batch, images_as_seen
 from csam_lightning.data.resident import ResidentDataModule, can_reside
 from csam_lightning.errors import InputError
-from csam_lightning.files import zip_is_whole
 from csam_lightning.model.classifier import ScanClassifier
 from csam_lightning.model.novelty import NoveltyStatistics, features_noted
 from csam_lightning.training.callbacks import EpochKeeper, MemoryReturner
-from csam_lightning.training.checkpoints import former, last_whole, write_checkpoint
+from csam_lightning.training.checkpoints import former, last_whole, read_checkpoint, write_checkpoint
 from csam_lightning.training.devices import check_accelerator
 from csam_lightning.training.graphs import GraphedSteps
 from csam_lightning.training.job import FoldFolder, FoldJob, FoldOutcome, FoldPredictions, Rank
@@ -187,11 +187,10 @@ def _select(classifier: ScanClassifier, folder: FoldFolder, *, epochs: int) -> i
     """
     if not folder.best.is_file():
         return epochs
-    if not zip_is_whole(folder.best):
-        raise InputError(
-            "damaged: its checksums do not fit", where=str(folder.best), mend="train again with force=true"
-        )
-    best = torch.load(folder.best, map_location="cpu", weights_only=True)
+    try:
+        best = read_checkpoint(folder.best)
+    except BadZipFile as error:
+        raise InputError(str(error), where=str(folder.best), mend="train again with force=true") from error
     classifier.load_state_dict(best["state_dict"])
     return int(best["epoch"])
 

@@ -20,8 +20,9 @@ from PIL import Image
 from csam_lightning.data.manifest import read_manifest
 from csam_lightning.errors import InputError
 from csam_lightning.simulation import dataset
+from csam_lightning.simulation.cached import cached_dataset, config_hash
 from csam_lightning.simulation.config import SimulationConfig
-from csam_lightning.simulation.dataset import cached_dataset, config_hash, write_dataset
+from csam_lightning.simulation.dataset import write_dataset
 from csam_lightning.simulation.imaging import take_scan
 from csam_lightning.simulation.inspection import inspect_all
 from csam_lightning.simulation.observer import class_of
