@@ -1,0 +1,89 @@
+"""Files are read side by side: in the manifest's order, each once, and not far ahead of who takes the results."""
+
+import time
+from collections import Counter
+from pathlib import Path
+from threading import Barrier, Lock
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from csam_lightning.data.manifest import Manifest
+from csam_lightning.data.reading import AHEAD, RUN, in_order, or_raise
+from csam_lightning.errors import InputError
+
+ROOT = Path("scans")
+
+
+def manifest_of(paths: list[str | None]) -> Manifest:
+    table = pd.DataFrame({"path": pd.Series(paths, dtype="string")})
+    return Manifest(ROOT, table, (), "manifest.csv", np.arange(2, len(paths) + 2))
+
+
+class Reader:
+    """Reads nothing, and notes what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: Counter[Path] = Counter()
+        self._lock = Lock()
+
+    def __call__(self, path: Path) -> str:
+        with self._lock:
+            self.asked[path] += 1
+        if path.name.startswith("bad"):
+            raise InputError("is bad", where=str(path), mend="write a good one")
+        return path.name
+
+
+@given(
+    kinds=st.lists(st.sampled_from(["good", "bad", None]), max_size=3 * AHEAD),
+    start=st.integers(0, 50),
+    workers=st.integers(1, 20),
+)
+def test_each_file_is_read_once_and_told_in_its_place(kinds: list[str | None], start: int, workers: int) -> None:
+    paths = [kind and f"{kind}{number}" for number, kind in enumerate(kinds)]
+    reader = Reader()
+    told = list(in_order(manifest_of(paths), reader, start=start, workers=workers))
+    said = [
+        path
+        if path and path.startswith("good")
+        else f"manifest.csv row {row}: '{path}' is bad; write a good one"
+        if path
+        else f"manifest.csv row {row}: has no usable path; correct the path"
+        for row, path in enumerate(paths[start:], start=start + 2)
+    ]
+    assert [str(one) for one in told] == said
+    assert reader.asked == Counter(ROOT / path for path in paths[start:] if path)
+
+
+def test_no_more_is_read_ahead_than_memory_is_meant_for() -> None:
+    reader = Reader()
+    results = in_order(manifest_of([f"good{number}" for number in range(10 * AHEAD)]), reader, workers=2)
+    next(results)
+    time.sleep(0.2)
+    assert AHEAD - RUN < reader.asked.total() <= AHEAD + RUN
+    results.close()  # type: ignore[attr-defined]
+    assert reader.asked.total() <= AHEAD + RUN
+
+
+def test_few_files_are_shared_out_among_all_threads() -> None:
+    all_there = Barrier(4)
+
+    def read(path: Path) -> str:
+        all_there.wait(timeout=20)
+        return path.name
+
+    assert list(in_order(manifest_of(["a", "b", "c", "d"]), read, workers=4)) == ["a", "b", "c", "d"]
+
+
+def test_first_error_is_raised_and_nothing_more_is_read() -> None:
+    reader = Reader()
+    paths: list[str | None] = ["good", "bad", *(f"good{number}" for number in range(10 * AHEAD))]
+    results = or_raise(in_order(manifest_of(paths), reader, workers=2))
+    assert next(results) == "good"
+    with pytest.raises(InputError, match=r"^manifest.csv row 3: 'bad' is bad; write a good one$"):
+        next(results)
+    assert reader.asked.total() <= AHEAD + RUN
