@@ -2,10 +2,12 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
+from threading import Event
 from typing import TypeVar
 
 from csam_lightning.data.manifest import Manifest
@@ -20,7 +22,7 @@ T = TypeVar("T")
 
 def in_order(
     manifest: Manifest, read: Callable[[Path], T], *, start: int = 0, workers: int | None = None
-) -> Iterator[T | InputError]:
+) -> Generator[T | InputError, None, None]:
     """Yield what ``read`` makes of each scan's file, in the manifest's order, several at a time.
 
     Threads do it: decoding and hashing release Python's lock, and nothing has to be started or copied. Each is handed
@@ -37,6 +39,7 @@ def in_order(
         path gives such an error too.
     """
     paths = manifest.table["path"].tolist()
+    abandoned = Event()
 
     def one(position: int) -> T | InputError:
         path = paths[position]
@@ -48,7 +51,7 @@ def in_order(
             return InputError(f"'{path}' {error.what}", where=manifest.where(position), mend=error.mend)
 
     def several(positions: range) -> list[T | InputError]:
-        return [one(position) for position in positions]
+        return [one(position) for position in positions if not abandoned.is_set()]
 
     total, threads = len(manifest.table), workers or min(os.cpu_count() or 1, MOST_WORKERS)
     length = max(1, min(RUN, (total - start) // (4 * threads)))
@@ -60,13 +63,13 @@ def in_order(
                 yield from under_way.popleft().result()
                 under_way.extend(pool.submit(several, run) for run in islice(runs, 1))
         finally:
-            for run in under_way:
-                run.cancel()
+            abandoned.set()
 
 
-def or_raise(results: Iterator[T | InputError]) -> Iterator[T]:
-    """Yield results up to the first error, which is raised."""
-    for result in results:
-        if isinstance(result, InputError):
-            raise result
-        yield result
+def or_raise(results: Generator[T | InputError, None, None]) -> Iterator[T]:
+    """Yield results up to the first error, which is raised once nothing is read any more."""
+    with closing(results):
+        for result in results:
+            if isinstance(result, InputError):
+                raise result
+            yield result

@@ -65,7 +65,7 @@ def test_no_more_is_read_ahead_than_memory_is_meant_for() -> None:
     next(results)
     time.sleep(0.2)
     assert AHEAD - RUN < reader.asked.total() <= AHEAD + RUN
-    results.close()  # type: ignore[attr-defined]
+    results.close()
     assert reader.asked.total() <= AHEAD + RUN
 
 
@@ -79,11 +79,20 @@ def test_few_files_are_shared_out_among_all_threads() -> None:
     assert list(in_order(manifest_of(["a", "b", "c", "d"]), read, workers=4)) == ["a", "b", "c", "d"]
 
 
-def test_first_error_is_raised_and_nothing_more_is_read() -> None:
+def test_first_error_is_raised_when_what_is_being_read_is_done_and_nothing_more_is_read() -> None:
     reader = Reader()
+
+    def read(path: Path) -> str:
+        said = reader(path)
+        time.sleep(0.01)
+        return said
+
     paths: list[str | None] = ["good", "bad", *(f"good{number}" for number in range(10 * AHEAD))]
-    results = or_raise(in_order(manifest_of(paths), reader, workers=2))
+    results = or_raise(in_order(manifest_of(paths), read, workers=2))
     assert next(results) == "good"
     with pytest.raises(InputError, match=r"^manifest.csv row 3: 'bad' is bad; write a good one$"):
         next(results)
-    assert reader.asked.total() <= AHEAD + RUN
+    asked = reader.asked.total()
+    assert asked <= 2 * RUN + 2
+    time.sleep(0.1)
+    assert reader.asked.total() == asked
