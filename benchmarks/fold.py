@@ -2,16 +2,14 @@
 
 import statistics
 import tempfile
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import active_children, get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from benchmarks.clock import Spent, StopWatch, peak_memory, timed
+from benchmarks.pool import in_process
 from benchmarks.task import Task, fold_job
 from benchmarks.usual_fold import UsualFold
 from csam_lightning.allocator import large_pages
@@ -21,8 +19,6 @@ from csam_lightning.training.events import EpochEnded
 if TYPE_CHECKING:
     from benchmarks.limit import BareLoop
     from benchmarks.parts import Parts
-
-T = TypeVar("T")
 
 
 @dataclass
@@ -96,17 +92,6 @@ def measure_fold(task: Task, *, rounds: int) -> FoldFigures:
     with large_pages():
         found, ours_bytes = in_process(_rounds, task, rounds), in_process(_peak_of_ours, task)
     return FoldFigures(task, found, ours_bytes, limit_bytes=in_process(_peak_of_limit, task))
-
-
-def in_process(work: Callable[..., T], *arguments: object) -> T:
-    """Return what ``work`` returns in a new process that does nothing else, and that ends when this is interrupted."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        try:
-            return pool.submit(work, *arguments).result()
-        except KeyboardInterrupt:
-            for child in active_children():
-                child.terminate()
-            raise
 
 
 def _rounds(task: Task, rounds: int) -> Rounds:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.clock import timed
-from benchmarks.fold import in_process
 from benchmarks.options import at_least
+from benchmarks.pool import in_process
 from benchmarks.results import machine, publish
 from benchmarks.task import Task, fold_job
 from benchmarks.training import add_precisions, precisions_for

@@ -6,16 +6,15 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import product
-from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 from unittest.mock import patch
 
 from benchmarks.cell import CellTask
 from benchmarks.options import at_least
+from benchmarks.pool import worker_pool
 from benchmarks.results import CACHE, machine, publish
 from benchmarks.training import add_precisions, precisions_for
 from csam_lightning.errors import InputError
@@ -103,7 +102,7 @@ def measure(task: CellTask, seeds: int, precisions: Sequence[str], cache: Path) 
     task.prepared(cache)
     ways = [Way(precision, layout) for precision, layout in product(precisions, (PLAIN, OURS))]
     works = list(product(ways, range(seeds)))
-    with ProcessPoolExecutor(usable_cores(), mp_context=get_context("spawn")) as pool:
+    with worker_pool(usable_cores()) as pool:
         trained = [pool.submit(train, task, way, seed, cache) for way, seed in works]
         scores = [future.result() for future in track(trained, description="folds", total=len(trained))]
     return {way: scores[seeds * number : seeds * (number + 1)] for number, way in enumerate(ways)}

@@ -375,7 +375,7 @@ def test_a_benchmark_that_is_asked_to_end_ends_with_what_it_started(tmp_path: Pa
     code = f"""
 import sys
 from benchmarks import __main__ as command, layouts
-from benchmarks.fold import in_process
+from benchmarks.pool import in_process
 layouts.main = lambda _: in_process(exec, {work!r})
 sys.argv[1:] = ["layouts"]
 command.main()
