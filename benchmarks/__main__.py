@@ -23,7 +23,7 @@ BENCHMARKS = {
 
 def main() -> None:
     """Run the benchmark that is asked for."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0].replace("``", ""))
     names = parser.add_subparsers(dest="name", required=True)
     for name, module in BENCHMARKS.items():
         about = str(module.__doc__).splitlines()[0]

@@ -17,7 +17,7 @@ from benchmarks.cell import FOLDS, LATE, CellTask
 from benchmarks.image_steps import SIDE
 from benchmarks.images import write_data_set
 from benchmarks.observer import CommandFailedError
-from benchmarks.options import at_least
+from benchmarks.options import at_least, check_device
 from benchmarks.results import CACHE, machine, publish
 from benchmarks.sweeps import PAPER, Grid, Sweeps, ratio
 from benchmarks.task import Task
@@ -29,7 +29,6 @@ from csam_lightning.errors import InputError
 from csam_lightning.processes import usable_cores
 from csam_lightning.progress import console
 from csam_lightning.reporting.tables import Entry, Table
-from csam_lightning.training.devices import check_accelerator
 
 CELL_TARGET, LIMIT_TARGET, SWEEPS_MINUTES, GRID_MINUTES = 8.0, 0.8, 5.0, 45.0
 
@@ -128,7 +127,7 @@ def main(options: argparse.Namespace) -> None:
         InputError: There is no such accelerator here, or a setting is none of the product's.
         CommandFailedError: A part has failed; the others are kept.
     """
-    check_accelerator(options.accelerator, 1)
+    check_device(options.accelerator)
     if options.settings is None:
         options.settings = ["trainer.cuda_graphs=true"] if options.accelerator == "gpu" else []
     _check_settings(options.settings)

@@ -28,7 +28,7 @@ def draw_growth(panels: Mapping[str, Mapping[str, Mapping[int, float]]], *, over
         amounts = sorted({amount for costs in lines.values() for amount in costs})
         axis.set(xscale="log", yscale="log", xlabel=over, ylabel=cost)
         axis.set_xticks(amounts, [f"{amount:,}" for amount in amounts])
-        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
         for ticks in (axis.xaxis, axis.yaxis):
             ticks.set_minor_formatter(NullFormatter())
         axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))

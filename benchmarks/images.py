@@ -27,6 +27,8 @@ from csam_lightning.reporting.tables import Table
 SCANS_PER_PACKAGE = 6
 FEW = 300
 """Images of a data set small enough that each step's fixed cost, told from it, is most of what it takes."""
+LEAST = 1000
+"""Images of a data set whose cost per image is not lost in noise."""
 LABELS = "AABCDDDDDD"
 """Labels of ten packages one after the other: as unbalanced as real ones are."""
 
@@ -77,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what can be chosen."""
     parser.add_argument(
         "--images",
-        type=at_least(FEW + 1),
+        type=at_least(LEAST),
         nargs="+",
         default=[1000, 10_000, 100_000],
         help="sizes to measure (default: %(default)s)",

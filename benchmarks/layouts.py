@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.clock import timed
-from benchmarks.options import at_least
+from benchmarks.options import at_least, check_device
 from benchmarks.pool import in_process
 from benchmarks.results import machine, publish
 from benchmarks.task import Task, fold_job
@@ -22,7 +22,6 @@ from csam_lightning.allocator import keep_freed_memory
 from csam_lightning.config import Arch
 from csam_lightning.progress import console
 from csam_lightning.reporting.tables import Entry, Table
-from csam_lightning.training.devices import check_accelerator
 
 if TYPE_CHECKING:
     from torch import nn
@@ -49,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> None:
     """Measure, print and keep."""
-    check_accelerator(options.accelerator, 1)
+    check_device(options.accelerator)
     facts = machine()
     rows: list[list[Entry]] = []
     for precision in options.precisions or precisions_for(options.accelerator):

@@ -1,7 +1,10 @@
-"""Numbers on the command line of a benchmark."""
+"""What a benchmark is told on its command line."""
 
 import argparse
 from collections.abc import Callable
+
+from csam_lightning.errors import InputError
+from csam_lightning.training.devices import check_accelerator
 
 
 def at_least(least: int) -> Callable[[str], int]:
@@ -17,3 +20,16 @@ def at_least(least: int) -> Callable[[str], int]:
         return value
 
     return number
+
+
+def check_device(accelerator: str) -> None:
+    """Check that this machine has what ``--accelerator`` asks for.
+
+    Raises:
+        InputError: It has not.
+    """
+    try:
+        check_accelerator(accelerator)
+    except InputError as error:
+        mend = "on a machine without one give --accelerator cpu"
+        raise InputError(error.what.rstrip("!"), where=f"--accelerator {accelerator}", mend=mend) from error

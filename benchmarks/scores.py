@@ -1,4 +1,4 @@
-"""Scores of networks trained in the product's layout and in PyTorch's own, over several seeds: speed costs none."""
+"""Scores of networks trained in the product's layout and in PyTorch's own, over several seeds: what does speed cost?"""
 
 import argparse
 import shlex

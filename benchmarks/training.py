@@ -13,7 +13,7 @@ from benchmarks import startup
 from benchmarks.cell import CELLS, FOLDS, CellBench, CellRounds, CellTask
 from benchmarks.fold import FoldFigures, measure_fold
 from benchmarks.observer import Taken
-from benchmarks.options import at_least
+from benchmarks.options import at_least, check_device
 from benchmarks.results import CACHE, machine, publish
 from benchmarks.task import SIZES, Task
 from benchmarks.usual_fold import FILE_SIDE
@@ -23,7 +23,6 @@ from csam_lightning.errors import InputError
 from csam_lightning.processes import usable_cores
 from csam_lightning.progress import console
 from csam_lightning.reporting.tables import Entry, Table
-from csam_lightning.training.devices import check_accelerator
 
 MEGABYTE = 1e6
 OURS = {"32-true": "ours", "bf16-mixed": "ours, bf16"}
@@ -95,7 +94,7 @@ def main(options: argparse.Namespace) -> None:
         raise InputError(
             "nothing is to be measured", where="--rounds, --cell-rounds, --startup-rounds", mend="give one"
         )
-    check_accelerator(options.accelerator, 1)
+    check_device(options.accelerator)
     facts = machine()
     tables: list[Table] = []
     try:
