@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from csam_lightning.data.problems import Problem
@@ -78,13 +79,15 @@ def _wrong_cells(table: TextTable, rules: Sequence[_Rule]) -> Iterator[tuple[int
 
 
 def _path_rules(table: TextTable) -> list[_Rule]:
-    paths = table.frame["path"]
-    first = dict(zip(paths[::-1], table.rows[::-1].tolist(), strict=True))
+    @cache
+    def first_rows() -> dict[str, int]:
+        return dict(zip(table.frame["path"][::-1], table.rows[::-1].tolist(), strict=True))
+
     return [
         _Rule(
             "path",
             lambda cells: cells.duplicated(),
-            lambda cell: (f"file '{cell}' is listed again, first in row {first[cell]}", "delete a row"),
+            lambda cell: (f"file '{cell}' is listed again, first in row {first_rows()[cell]}", "delete a row"),
         ),
         _Rule(
             "path",

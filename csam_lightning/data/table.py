@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,20 +83,21 @@ def read_table(path: Path) -> tuple[TextTable, list[Problem]]:
 def _from_csv(data: bytes, source: str) -> tuple[TextTable, list[Problem]]:
     text = _decoded(data, source)
     records = _records(text, _delimiter(text, source), source)
-    if not records:
+    first = next(records, None)
+    if first is None:
         raise InputError("holds only blank lines", where=source, mend="write a header and one row per scan")
-    header = tuple(records[0][1])
+    header = tuple(first[1])
     problems = []
-    kept: list[list[str]] = []
+    columns: list[list[str]] = [[] for _ in header]
     rows = []
-    for row, cells in records[1:]:
+    for row, cells in records:
         problem = _row_problem(row, cells, header, source)
         if problem:
             problems.append(problem)
-        else:
-            kept.append(cells[: len(header)])
-            rows.append(row)
-    columns = list(zip(*kept, strict=True)) if kept else [()] * len(header)
+            continue
+        rows.append(row)
+        for column, cell in zip(columns, cells, strict=False):  # further cells are empty
+            column.append(cell)
     return TextTable(source, header, _frame(header, columns), np.array(rows, dtype=np.int64)), problems
 
 
@@ -124,23 +125,21 @@ def _delimiter(text: str, source: str) -> str:
     return max(DELIMITERS, key=sense)
 
 
-def _records(text: str, delimiter: str, source: str) -> list[tuple[int, list[str]]]:
-    """Return row number and stripped cells of each record that is not blank."""
+def _records(text: str, delimiter: str, source: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield row number and stripped cells of each record that is not blank."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
-    records = []
     row = 0
     try:
         for row, record in enumerate(reader, start=1):
             cells = [cell.strip() for cell in record]
             if any(cells):
-                records.append((row, cells))
+                yield row, cells
     except csv.Error as error:
         raise InputError(
             f"is no CSV from here on ({error})",
             where=f"{source} row {row + 1}",
             mend="close the quotation marks, or write the cell without them",
         ) from error
-    return records
 
 
 def _row_problem(row: int, cells: Sequence[str], header: Sequence[str], source: str) -> Problem | None:
