@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from benchmarks.clock import timed
+from benchmarks.clock import peak_memory, timed
 from csam_lightning.data.manifest import Manifest, load_manifest
 
 SIDE = 32
@@ -72,4 +72,4 @@ def seconds(step: str, root: Path, few: Path, folder: Path) -> float:
 if __name__ == "__main__":
     name, *paths = sys.argv[1:]
     *folders, told = map(Path, paths)
-    told.write_text(json.dumps(seconds(name, *folders)))
+    told.write_text(json.dumps({"seconds": seconds(name, *folders), "memory": peak_memory()}))

@@ -45,8 +45,8 @@ NOTES = (
 its own, after it was done there once for {FEW} images, so that what it loads at its first use is not counted. Seconds:
 of the whole step; microseconds per image: of each image beyond {FEW}, so that what does not grow is left out: what a
 step took of {FEW} images, in the same run, is taken off. Medians of {ROUNDS} rounds in turns, above {SHORT} images of
-one. training: an epoch of one fold, batch 64, per training image. Memory: the most that all processes of the step held,
-shared pages counted once.""",
+one. training: an epoch of one fold, batch 64, per training image. Memory: the most that the step's process held; of
+training all of its processes, looked at about once a second, shared pages counted once.""",
 )
 
 
@@ -153,5 +153,5 @@ def _measure(folder: Path, images: int, few: Path) -> dict[str, Step]:
 def _step(step: str, root: Path, few: Path, folder: Path) -> Step:
     told = folder / f"{step}.json"
     command = ["-m", "benchmarks.image_steps", step, *map(str, (root, few, folder, told))]
-    taken = observe([sys.executable, *command], folder=folder)
-    return Step(float(json.loads(told.read_text())), taken.memory)
+    observe([sys.executable, *command], folder=folder)
+    return Step(**json.loads(told.read_text()))
