@@ -144,8 +144,9 @@ def interrupts_ignored() -> Iterator[None]:
         yield
         return
     resource_tracker.ensure_running()  # its start, left to multiprocessing, would unblock the signal
-    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, former)
+    with interrupts_deferred():  # a library's thread, which does not block it, may get it
+        former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, former)

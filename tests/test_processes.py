@@ -1,9 +1,11 @@
 import os
 import signal
+import threading
+import time
 
 import pytest
 
-from csam_lightning.processes import interrupts_deferred
+from csam_lightning.processes import interrupts_deferred, interrupts_ignored
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -43,3 +45,21 @@ def test_second_interrupt_takes_effect_at_once() -> None:
 def test_error_in_the_block_comes_out_where_no_interrupt_came() -> None:
     with pytest.raises(ValueError, match=r"^its own$"), interrupts_deferred():
         raise ValueError("its own")
+
+
+def test_interrupt_that_another_thread_gets_does_not_cut_the_start_of_a_process_in_two() -> None:
+    heard: list[str] = []
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)  # as of a library: it does not block the signal
+    former = signal.signal(signal.SIGINT, lambda *_: heard.append("handler"))
+    thread.start()
+    try:
+        with interrupts_ignored():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.1)
+            heard.append("block")
+        assert heard == ["block", "handler"]
+    finally:
+        signal.signal(signal.SIGINT, former)
+        done.set()
+        thread.join()
