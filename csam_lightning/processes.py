@@ -137,8 +137,8 @@ def interrupts_ignored() -> Iterator[None]:
 
     A terminal sends Ctrl-C to all processes; only the one that started the others should act on it. The signal is
     blocked, and new processes inherit that from their first moment on, while a worker that ignores the signal itself
-    dies with a traceback where Ctrl-C comes during its start-up. In this process nothing is lost: Ctrl-C inside the
-    block takes effect at its end. Where signals cannot be blocked (Windows) the block simply runs.
+    dies with a traceback where Ctrl-C comes during its start-up. In this process nothing is lost: Ctrl-C and
+    SIGTERM inside the block take effect at its end. Where signals cannot be blocked (Windows) the block simply runs.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield

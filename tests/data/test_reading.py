@@ -63,7 +63,10 @@ def test_no_more_is_read_ahead_than_memory_is_meant_for() -> None:
     reader = Reader()
     results = in_order(manifest_of([f"good{number}" for number in range(10 * AHEAD)]), reader, workers=2)
     next(results)
-    time.sleep(0.2)
+    until = time.monotonic() + 20
+    while reader.asked.total() <= AHEAD - RUN and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep(0.1)
     assert AHEAD - RUN < reader.asked.total() <= AHEAD + RUN
     results.close()
     assert reader.asked.total() <= AHEAD + RUN
@@ -84,7 +87,7 @@ def test_first_error_is_raised_when_what_is_being_read_is_done_and_nothing_more_
 
     def read(path: Path) -> str:
         said = reader(path)
-        time.sleep(0.01)
+        time.sleep(0.05)
         return said
 
     paths: list[str | None] = ["good", "bad", *(f"good{number}" for number in range(10 * AHEAD))]
