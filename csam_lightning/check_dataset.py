@@ -45,13 +45,13 @@ def check_dataset(config: DictConfig) -> None:
     )
     lines: list[str] = []
     if manifest is not None:
-        facts, found = inspect_images(manifest)
+        images, found = inspect_images(manifest)
         problems = sorted(problems + found, key=lambda problem: problem.row)
         problems += _size_problems(manifest, settings)
         if not errors_in(problems):
             problems += _split_problems(manifest, settings)
         data = settings.data
-        lines = list(summary(manifest, facts, protocol=data.protocol.value, num_folds=data.num_folds))
+        lines = list(summary(manifest, images, protocol=data.protocol.value, num_folds=data.num_folds))
     errors, warnings = errors_in(problems), warnings_in(problems)
     verdict = f"{len(errors)} errors, {len(warnings)} warnings"
     sys.stdout.write("\n".join([*map(str, errors), *map(str, warnings), *lines, verdict]) + "\n")

@@ -1,14 +1,13 @@
 """The same picture under two names: odd within a package, a leak or a contradiction otherwise."""
 
-from collections.abc import Sequence
-
 import pandas as pd
 
+from csam_lightning.data.hashes import Hashes
 from csam_lightning.data.manifest import Manifest
 from csam_lightning.data.problems import Problem, Severity
 
 
-def duplicate_problems(manifest: Manifest, picture_hashes: Sequence[str | None]) -> list[Problem]:
+def duplicate_problems(manifest: Manifest, picture_hashes: Hashes) -> list[Problem]:
     """Return scans that show the same picture as an earlier one.
 
     An error where the two have different labels, packages or splits: one of them is wrong, or the classifier would
@@ -16,12 +15,9 @@ def duplicate_problems(manifest: Manifest, picture_hashes: Sequence[str | None])
 
     Args:
         manifest: The scans.
-        picture_hashes: Picture hash of each scan, in the manifest's order; None where it could not be read.
+        picture_hashes: Picture hash of each scan, in the manifest's order.
     """
-    hashes = pd.Series(list(picture_hashes), dtype="object")
-    first = pd.Series(hashes.index, index=hashes.index).groupby(hashes).transform("first")
-    repeated = hashes.index[hashes.notna() & (first != hashes.index)]
-    return [_problem(manifest, int(first[position]), position) for position in repeated]
+    return [_problem(manifest, first, again) for again, first in picture_hashes.repeated()]
 
 
 def _problem(manifest: Manifest, first: int, again: int) -> Problem:

@@ -113,8 +113,8 @@ def range_of(peaks: Iterable[int | None]) -> int | None:
     Returns:
         Bits, or None where there is no 16-bit file.
     """
-    known = [peak for peak in peaks if peak is not None]
-    return next((bits for bits in RANGE_BITS if max(known) < 1 << bits), None) if known else None
+    highest = max((peak for peak in peaks if peak is not None), default=None)
+    return None if highest is None else next((bits for bits in RANGE_BITS if highest < 1 << bits), None)
 
 
 def read_grey(path: Path, *, sample_bits: int | None = None) -> NDArray[np.uint8]:

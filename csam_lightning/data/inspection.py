@@ -1,23 +1,29 @@
 """Looking into every image of a manifest, once: what is damaged, what is there twice, what is odd."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median_high
 
+import numpy as np
+from numpy.typing import NDArray
+
 from csam_lightning.data.duplicates import duplicate_problems
+from csam_lightning.data.hashes import UNKNOWN, Hashes
 from csam_lightning.data.images import range_of, read_image
 from csam_lightning.data.manifest import Manifest
 from csam_lightning.data.problems import Problem
 from csam_lightning.data.reading import in_order
 from csam_lightning.progress import track
 
+NO_PEAK = -1  # of a file that is not of 16 bits, or cannot be read
 FEW_LEVELS = 32  # of 256 grey levels, an eighth of the range
 
 
 @dataclass(frozen=True)
-class ImageFacts:
+class _Facts:
     """What one image file holds.
 
     Attributes:
@@ -37,77 +43,93 @@ class ImageFacts:
     picture_hash: str
 
 
-def inspect_images(manifest: Manifest) -> tuple[list[ImageFacts | None], list[Problem]]:
+@dataclass(frozen=True)
+class ImageCounts:
+    """What the image files of a manifest hold, those left out that cannot be read.
+
+    Attributes:
+        sizes: How many images have which width and height, pixels.
+        modes: How many have which kind of pixels, as :class:`csam_lightning.data.images.GreyImage` names them.
+        sample_bits: Range of the samples of all 16-bit files, bits; None where there are none.
+    """
+
+    sizes: Counter[tuple[int, int]]
+    modes: Counter[str]
+    sample_bits: int | None
+
+
+def inspect_images(manifest: Manifest) -> tuple[ImageCounts, list[Problem]]:
     """Read every image of a manifest once.
 
     Returns:
-        What each scan's file holds, None where it cannot be read or has no usable path, and the findings: damaged
-        files, the same picture twice, images of one grey value, files of several pages, mixed kinds of pixels, a few
-        scans far brighter than the rest.
+        What the files hold, and the findings: damaged files, the same picture twice, images of one grey value, files
+        of several pages, mixed kinds of pixels, a few scans far brighter than the rest.
     """
-    facts: list[ImageFacts | None] = []
+    sizes: Counter[tuple[int, int]] = Counter()
+    modes: Counter[str] = Counter()
+    peaks = np.full(len(manifest.table), NO_PEAK)
+    picture_hashes = Hashes()
     problems: list[Problem] = []
-    total = len(manifest.table)
-    results = in_order(manifest, _facts)
-    for position, result in enumerate(track(results, description="looking into images", total=total)):
-        row = int(manifest.rows[position])
-        if isinstance(result, ImageFacts):
-            facts.append(result)
-            problems += [
-                Problem("warning", manifest.where(position), f"'{_path(manifest, position)}' {what}", mend, row)
-                for what, mend in _oddities(result)
-            ]
-            continue
-        facts.append(None)
-        if isinstance(manifest.table["path"].iloc[position], str):
-            problems.append(Problem.of(result, row))
-    problems += duplicate_problems(manifest, [found.picture_hash if found else None for found in facts])
-    problems += _kind_problems(manifest, [found for found in facts if found])
-    problems += _range_problems(manifest, [found.peak if found else None for found in facts])
-    return facts, problems
+    with closing(in_order(manifest, _facts)) as results:
+        for position, result in enumerate(track(results, description="looking into images", total=len(peaks))):
+            if isinstance(result, _Facts):
+                sizes[result.size] += 1
+                modes[result.mode] += 1
+                peaks[position] = NO_PEAK if result.peak is None else result.peak
+                picture_hashes.append(result.picture_hash)
+                problems += _oddities(manifest, position, result)
+                continue
+            picture_hashes.append(UNKNOWN)
+            if isinstance(manifest.table["path"].iloc[position], str):
+                problems.append(Problem.of(result, int(manifest.rows[position])))
+    bits = range_of(peak for peak in peaks.tolist() if peak != NO_PEAK)
+    problems += duplicate_problems(manifest, picture_hashes)
+    problems += _kind_problems(manifest, modes)
+    problems += _range_problems(manifest, peaks, bits) if bits else []
+    return ImageCounts(sizes, modes, bits), problems
 
 
 def _path(manifest: Manifest, position: int) -> str:
     return str(manifest.table["path"].iloc[position])
 
 
-def _facts(path: Path) -> ImageFacts:
+def _facts(path: Path) -> _Facts:
     image = read_image(path)
     height, width = image.samples.shape
     levels = int(image.samples.min()), int(image.samples.max())
-    return ImageFacts((width, height), image.mode, image.pages, levels, image.peak, image.picture_hash)
+    return _Facts((width, height), image.mode, image.pages, levels, image.peak, image.picture_hash)
 
 
-def _oddities(facts: ImageFacts) -> Iterator[tuple[str, str]]:
+def _oddities(manifest: Manifest, position: int, facts: _Facts) -> Iterator[Problem]:
+    def warning(what: str, mend: str) -> Problem:
+        what = f"'{_path(manifest, position)}' {what}"
+        return Problem("warning", manifest.where(position), what, mend, int(manifest.rows[position]))
+
     if facts.levels[0] == facts.levels[1]:
-        yield f"is of one grey value, {facts.levels[0]}, throughout", "scan again or delete the row"
+        yield warning(f"is of one grey value, {facts.levels[0]}, throughout", "scan again or delete the row")
     if facts.pages > 1:
-        yield f"holds {facts.pages} pages, only the first is read", "save the page meant in a file of its own"
+        yield warning(f"holds {facts.pages} pages, only the first is read", "save the page meant in a file of its own")
 
 
-def _kind_problems(manifest: Manifest, facts: Sequence[ImageFacts]) -> list[Problem]:
+def _kind_problems(manifest: Manifest, modes: Counter[str]) -> list[Problem]:
     """Return a warning where kinds of pixels are mixed: their grey values may not compare."""
-    kinds = Counter(found.mode for found in facts).most_common()
-    if len(kinds) <= 1:
+    if len(modes) <= 1:
         return []
-    what = f"images are of different kinds: {', '.join(f'{kind} ({count})' for kind, count in kinds)}"
+    kinds = ", ".join(f"{kind} ({count})" for kind, count in modes.most_common())
+    what = f"images are of different kinds: {kinds}"
     mend = "if one scanner made them all, export them alike, so that equal grey means an equal echo"
     return [Problem("warning", manifest.source, what, mend)]
 
 
-def _range_problems(manifest: Manifest, peaks: Sequence[int | None]) -> list[Problem]:
+def _range_problems(manifest: Manifest, peaks: NDArray[np.int64], bits: int) -> list[Problem]:
     """Return a warning where one scan's brightness leaves most 16-bit scans few grey levels."""
-    known = {position: peak for position, peak in enumerate(peaks) if peak is not None}
-    bits = range_of(known.values())
-    if bits is None:
-        return []
-    usual = median_high(known.values())
+    usual = median_high(peaks[peaks != NO_PEAK].tolist())
     levels = usual * 255 // ((1 << bits) - 1) + 1
     if levels > FEW_LEVELS:
         return []
-    brightest = max(known, key=lambda position: known[position])
+    brightest = int(peaks.argmax())
     what = (
-        f"'{_path(manifest, brightest)}' has a sample of {known[brightest]}, so all scans are mapped from a range of "
+        f"'{_path(manifest, brightest)}' has a sample of {peaks[brightest]}, so all scans are mapped from a range of "
         f"{bits} bits, which leaves half of them {levels} of 256 grey levels at most"
     )
     mend = "if that is a hot pixel, mend it or delete the row"

@@ -38,11 +38,10 @@ def in_order(
         The result for each scan, or the InputError it raised, naming manifest row and file; a scan without a usable
         path gives such an error too.
     """
-    paths = manifest.table["path"].tolist()
+    paths = manifest.table["path"]
     abandoned = Event()
 
-    def one(position: int) -> T | InputError:
-        path = paths[position]
+    def one(position: int, path: object) -> T | InputError:
         if not isinstance(path, str):
             return InputError("has no usable path", where=manifest.where(position), mend="correct the path")
         try:
@@ -51,7 +50,8 @@ def in_order(
             return InputError(f"'{path}' {error.what}", where=manifest.where(position), mend=error.mend)
 
     def several(positions: range) -> list[T | InputError]:
-        return [one(position) for position in positions if not abandoned.is_set()]
+        these = paths[positions.start : positions.stop].tolist()
+        return [one(*each) for each in zip(positions, these, strict=True) if not abandoned.is_set()]
 
     total, threads = len(manifest.table), workers or min(os.cpu_count() or 1, MOST_WORKERS)
     length = max(1, min(RUN, (total - start) // (4 * threads)))

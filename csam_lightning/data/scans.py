@@ -8,27 +8,31 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TypeAlias, cast
 
 import numpy as np
+import pandas as pd
 from filelock import FileLock
 
 from csam_lightning.data.duplicates import duplicate_problems
+from csam_lightning.data.hashes import Hashes
 from csam_lightning.data.images import range_of, read_bytes, read_image, resize_grey, sample_peak
 from csam_lightning.data.manifest import Manifest, listing
 from csam_lightning.data.problems import errors_in, warnings_in
 from csam_lightning.data.reading import in_order, or_raise
 from csam_lightning.data.row_file import ARRAY, JOURNAL, Row, add_rows, rows_there
+from csam_lightning.data.table import TOGETHER
 from csam_lightning.errors import InputError
 from csam_lightning.progress import track
 
-VERSION = 2
+VERSION = 3
 """Of the decoding, the resizing and the files; a change of any of them must raise it."""
-FACTS = "facts.json"
+PICTURES, FACTS = "pictures.npy", "facts.json"
 
 Array: TypeAlias = "np.memmap[tuple[int, int, int], np.dtype[np.uint8]]"
 
@@ -59,7 +63,7 @@ class _Facts:
     """What the cache keeps beside the array: of the data set, its range; of each scan, its picture hash."""
 
     sample_bits: int | None
-    picture_hashes: list[str]
+    picture_hashes: Hashes
 
 
 def fingerprint(manifest: Manifest) -> str:
@@ -90,7 +94,7 @@ def cached_scans(manifest: Manifest, image_size: int, cache_dir: Path, *, worker
     """
     _keep_out_of_data(cache_dir, manifest.root)
     file_hashes = _file_hashes(manifest, workers)
-    key = _digest({"version": VERSION, "image_size": image_size, "files": file_hashes})
+    key = _digest({"version": VERSION, "image_size": image_size, "files": iter(file_hashes)})
     folder = cache_dir / f"scans-{image_size}px-{key[:32]}"
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
@@ -139,19 +143,41 @@ def _keep_out_of_data(cache_dir: Path, root: Path) -> None:
         )
 
 
-def _fingerprint(manifest: Manifest, file_hashes: Sequence[str]) -> str:
+def _fingerprint(manifest: Manifest, file_hashes: Hashes) -> str:
     columns = ["label", "package_id", "metallization", "cycles", "split"]
-    table = manifest.table[columns].astype("object")
-    rows = table.where(table.notna(), None).to_numpy().tolist()
-    return _digest({"classes": manifest.classes, "columns": columns, "rows": rows, "files": file_hashes})
+    rows = _rows(manifest.table[columns])
+    return _digest({"classes": manifest.classes, "columns": columns, "rows": rows, "files": iter(file_hashes)})
 
 
-def _digest(meaning: dict[str, object]) -> str:
-    return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
+def _rows(table: pd.DataFrame) -> Iterator[list[object]]:
+    """Yield the cells of each row, None where one is empty."""
+    for start in range(0, len(table), TOGETHER):
+        some = table[start : start + TOGETHER].astype("object")
+        yield from some.where(some.notna(), None).to_numpy().tolist()
 
 
-def _file_hashes(manifest: Manifest, workers: int | None) -> list[str]:
-    return list(or_raise(in_order(manifest, _file_hash, workers=workers)))
+def _digest(meaning: Mapping[str, object]) -> str:
+    """Return the SHA-256 of a JSON object, its keys sorted; of iterators, arrays are made, some items at a time."""
+    digest = hashlib.sha256()
+    for number, (key, value) in enumerate(sorted(meaning.items())):
+        digest.update(f"{', ' if number else '{'}{json.dumps(key)}: ".encode())
+        for piece in _array(value) if isinstance(value, Iterator) else [json.dumps(value)]:
+            digest.update(piece.encode())
+    digest.update(b"}")
+    return digest.hexdigest()
+
+
+def _array(items: Iterator[object]) -> Iterator[str]:
+    yield "["
+    comma = ""
+    while some := list(islice(items, TOGETHER)):
+        yield comma + json.dumps(some)[1:-1]
+        comma = ", "
+    yield "]"
+
+
+def _file_hashes(manifest: Manifest, workers: int | None) -> Hashes:
+    return Hashes(or_raise(in_order(manifest, _file_hash, workers=workers)))
 
 
 def _file_hash(path: Path) -> str:
@@ -162,10 +188,11 @@ def _open(folder: Path, shape: tuple[int, int, int]) -> "tuple[Array, _Facts] | 
     """Return array and facts of a cache folder, or None where there are none or damaged ones."""
     try:
         array = np.load(folder / ARRAY, mmap_mode="r", allow_pickle=False)
-        facts = _Facts(**json.loads((folder / FACTS).read_text()))
+        pictures = np.load(folder / PICTURES, mmap_mode="r", allow_pickle=False)
+        facts = _Facts(**json.loads((folder / FACTS).read_text()), picture_hashes=Hashes.of_array(pictures))
     except (OSError, ValueError, EOFError, TypeError):
         return None
-    whole = array.shape == shape and array.dtype == np.uint8 and len(facts.picture_hashes) == shape[0]
+    whole = array.shape == shape and array.dtype == pictures.dtype == np.uint8 and len(facts.picture_hashes) == shape[0]
     return (cast("Array", array), facts) if whole else None
 
 
@@ -173,7 +200,7 @@ def _write(
     folder: Path,
     manifest: Manifest,
     shape: tuple[int, int, int],
-    file_hashes: Sequence[str],
+    file_hashes: Hashes,
     workers: int | None,
 ) -> None:
     """Decode and resize every scan that is not in ``folder`` yet, and write array and facts.
@@ -181,8 +208,8 @@ def _write(
     16-bit files are decoded once before, since the range of all of them decides about each.
     """
     side = shape[1]
-    sample_bits = range_of(list(or_raise(in_order(manifest, sample_peak, workers=workers))))
-    picture_hashes = rows_there(folder, shape)
+    sample_bits = range_of(or_raise(in_order(manifest, sample_peak, workers=workers)))
+    picture_hashes = Hashes(rows_there(folder, shape))
     there = len(picture_hashes)
 
     def decoded(path: Path) -> tuple[bytes, str, str]:
@@ -202,10 +229,11 @@ def _write(
 
     add_rows(folder, shape, rows())
     (folder / JOURNAL).unlink()
-    (folder / FACTS).write_text(json.dumps(asdict(_Facts(sample_bits, picture_hashes))))
+    np.save(folder / PICTURES, picture_hashes.array())
+    (folder / FACTS).write_text(json.dumps({"sample_bits": sample_bits}))
 
 
-def _check_duplicates(manifest: Manifest, picture_hashes: Sequence[str]) -> None:
+def _check_duplicates(manifest: Manifest, picture_hashes: Hashes) -> None:
     problems = duplicate_problems(manifest, picture_hashes)
     for problem in warnings_in(problems):
         logger.warning("%s: %s; %s", problem.where, problem.what, problem.mend)

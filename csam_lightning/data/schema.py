@@ -3,9 +3,11 @@
 import difflib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import numpy as np
+
+from csam_lightning.data.hashes import not_alone
 from csam_lightning.data.problems import Problem
 from csam_lightning.data.table import TextTable
 
@@ -60,7 +62,8 @@ def broken_rules(table: TextTable, rules: Rules) -> list[tuple[int, str, Problem
         table: A table that has all known columns, with paths in POSIX form.
         rules: What the manifest must hold.
     """
-    return [*_empty_cells(table, rules), *_wrong_cells(table, [*_path_rules(table), *_other_rules(rules)])]
+    wrong = _wrong_cells(table, [*PATH_RULES, *_other_rules(rules)])
+    return [*_empty_cells(table, rules), *_repeated_paths(table), *wrong]
 
 
 def _empty_cells(table: TextTable, rules: Rules) -> Iterator[tuple[int, str, Problem]]:
@@ -78,33 +81,37 @@ def _wrong_cells(table: TextTable, rules: Sequence[_Rule]) -> Iterator[tuple[int
             yield position, column, table.problem(position, *tell(cell))
 
 
-def _path_rules(table: TextTable) -> list[_Rule]:
-    @cache
-    def first_rows() -> dict[str, int]:
-        return dict(zip(table.frame["path"][::-1], table.rows[::-1].tolist(), strict=True))
+def _repeated_paths(table: TextTable) -> Iterator[tuple[int, str, Problem]]:
+    paths = table.frame["path"]
+    hashes = np.fromiter(map(hash, paths), dtype=np.int64, count=len(paths))  # paths themselves take more memory
+    first: dict[str, int] = {}
+    for position in not_alone(hashes):
+        path = paths.iloc[position]
+        if not isinstance(path, str):
+            continue
+        listed = first.setdefault(path, position)
+        if listed != position:
+            what = f"file '{path}' is listed again, first in row {table.rows[listed]}"
+            yield position, "path", table.problem(position, what, "delete a row")
 
-    return [
-        _Rule(
-            "path",
-            lambda cells: cells.duplicated(),
-            lambda cell: (f"file '{cell}' is listed again, first in row {first_rows()[cell]}", "delete a row"),
-        ),
-        _Rule(
-            "path",
-            lambda cells: cells.str.match(ABSOLUTE),
-            lambda cell: (f"path '{cell}' is absolute", "write it relative to the manifest"),
-        ),
-        _Rule(
-            "path",
-            lambda cells: cells.str.match(LEAVES),
-            lambda cell: (f"path '{cell}' leaves the folder", "keep images in the manifest's folder"),
-        ),
-        _Rule(
-            "path",
-            lambda cells: cells.str.contains(CONTROL),
-            lambda cell: (f"path {cell!r} holds a control character", "rename the file"),
-        ),
-    ]
+
+PATH_RULES = (
+    _Rule(
+        "path",
+        lambda cells: cells.str.match(ABSOLUTE),
+        lambda cell: (f"path '{cell}' is absolute", "write it relative to the manifest"),
+    ),
+    _Rule(
+        "path",
+        lambda cells: cells.str.match(LEAVES),
+        lambda cell: (f"path '{cell}' leaves the folder", "keep images in the manifest's folder"),
+    ),
+    _Rule(
+        "path",
+        lambda cells: cells.str.contains(CONTROL),
+        lambda cell: (f"path {cell!r} holds a control character", "rename the file"),
+    ),
+)
 
 
 def _other_rules(rules: Rules) -> list[_Rule]:
@@ -116,7 +123,7 @@ def _other_rules(rules: Rules) -> list[_Rule]:
         _printable("metallization"),
         _Rule(
             "package_id",
-            lambda cells: cells.str.casefold().isin(GAPS),
+            lambda cells: cells.str.fullmatch(f"({'|'.join(GAPS)})", case=False),
             lambda cell: (f"package_id '{cell}' names no package", gap_mend),
         ),
         _Rule(

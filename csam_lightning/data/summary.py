@@ -1,26 +1,23 @@
 """What a data set holds, as lines of text."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pandas as pd
 
-from csam_lightning.data.images import range_of
-from csam_lightning.data.inspection import ImageFacts
+from csam_lightning.data.inspection import ImageCounts
 from csam_lightning.data.manifest import Manifest
 from csam_lightning.data.selection import Protocol, spans_text, workable_sizes
 
 MOST_SIZES = 5  # image sizes that are listed one by one
 
 
-def summary(
-    manifest: Manifest, facts: Sequence[ImageFacts | None], *, protocol: Protocol, num_folds: int
-) -> Iterator[str]:
+def summary(manifest: Manifest, images: ImageCounts, *, protocol: Protocol, num_folds: int) -> Iterator[str]:
     """Yield lines: counts of scans, packages and classes, image sizes and kinds, and the data sizes that work.
 
     Args:
         manifest: The scans; cells that broke a rule are NA.
-        facts: What each scan's file holds, None where it could not be read.
+        images: What the image files hold.
         protocol: The protocol that data sizes are judged by.
         num_folds: The number of folds that data sizes are judged by.
     """
@@ -30,11 +27,10 @@ def summary(
     yield ""
     yield from _counts(table).to_string().splitlines()
     yield ""
-    known = [found for found in facts if found]
-    yield f"image sizes, pixels: {_sizes(Counter(found.size for found in known))}"
-    modes = Counter(found.mode for found in known).most_common()
-    yield f"kinds of pixels: {', '.join(f'{mode} ({count})' for mode, count in modes) or 'none read'}"
-    bits = range_of(found.peak for found in known)
+    yield f"image sizes, pixels: {_sizes(images.sizes)}"
+    modes = ", ".join(f"{mode} ({count})" for mode, count in images.modes.most_common())
+    yield f"kinds of pixels: {modes or 'none read'}"
+    bits = images.sample_bits
     if bits is not None:
         yield f"range of the 16-bit samples: {bits} bits, 0 to {(1 << bits) - 1}"
     sizes = workable_sizes(training_scans(manifest), classes=manifest.classes, protocol=protocol, num_folds=num_folds)

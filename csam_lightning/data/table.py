@@ -2,13 +2,15 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from csam_lightning.data.problems import Problem, Severity
@@ -17,6 +19,11 @@ from csam_lightning.errors import InputError
 COLUMNS = ("path", "label", "package_id", "metallization", "cycles", "split")
 DELIMITERS = (",", ";", "\t")
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+TOGETHER = 4096
+"""Rows that are held as Python's text at a time, which takes ten times the memory of the table."""
+
+# Arrow's own allocators keep what is freed, twice as much as the table of 100,000 rows.
+pa.set_memory_pool(pa.system_memory_pool())
 
 
 @dataclass(frozen=True)
@@ -81,32 +88,29 @@ def read_table(path: Path) -> tuple[TextTable, list[Problem]]:
 
 
 def _from_csv(data: bytes, source: str) -> tuple[TextTable, list[Problem]]:
-    text = _decoded(data, source)
-    records = _records(text, _delimiter(text, source), source)
+    _check_encoding(data, source)
+    records = _records(_text(data), _delimiter(data, source), source)
     first = next(records, None)
     if first is None:
         raise InputError("holds only blank lines", where=source, mend="write a header and one row per scan")
     header = tuple(first[1])
-    problems = []
-    columns: list[list[str]] = [[] for _ in header]
-    rows = []
-    for row, cells in records:
-        problem = _row_problem(row, cells, header, source)
-        if problem:
-            problems.append(problem)
-            continue
-        rows.append(row)
-        for column, cell in zip(columns, cells, strict=False):  # further cells are empty
-            column.append(cell)
-    return TextTable(source, header, _frame(header, columns), np.array(rows, dtype=np.int64)), problems
+    none: Sequence[Sequence[str]] = [[] for _ in header]
+    problems, frames, rows = [], [_frame(header, none)], [np.empty(0, dtype=np.int64)]
+    while some := list(islice(records, TOGETHER)):
+        told = [_row_problem(row, cells, header, source) for row, cells in some]
+        problems += [problem for problem in told if problem]
+        sound = [record for record, problem in zip(some, told, strict=True) if not problem]
+        rows.append(np.array([row for row, _ in sound], dtype=np.int64))
+        frames.append(_frame(header, [[cells[column] for _, cells in sound] for column in range(len(header))]))
+    return TextTable(source, header, pd.concat(frames, ignore_index=True), np.concatenate(rows)), problems
 
 
-def _decoded(data: bytes, source: str) -> str:
+def _check_encoding(data: bytes, source: str) -> None:
     mend = "save it as UTF-8 (in a spreadsheet: 'CSV UTF-8')"
     if data.startswith(UTF16_MARKS):
         raise InputError("is UTF-16 text, not UTF-8", where=source, mend=mend)
     try:
-        return data.decode("utf-8-sig")
+        data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         row = data.count(b"\n", 0, error.start) + 1
         raise InputError(
@@ -114,20 +118,25 @@ def _decoded(data: bytes, source: str) -> str:
         ) from error
 
 
-def _delimiter(text: str, source: str) -> str:
+def _text(data: bytes) -> Iterator[str]:
+    """Return the lines of UTF-8 text, their ends as they are."""
+    return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
+
+
+def _delimiter(data: bytes, source: str) -> str:
     """Return the delimiter that makes most sense of the header: known names first, then most columns."""
-    header = next((line for line in text.splitlines() if line.strip()), "")
+    header = next((line for line in _text(data) if line.strip()), "")
 
     def sense(delimiter: str) -> tuple[int, int]:
-        cells = next((cells for _, cells in _records(header, delimiter, source)), [])
+        cells = next((cells for _, cells in _records([header], delimiter, source)), [])
         return len(set(COLUMNS).intersection(cells)), len(cells)
 
     return max(DELIMITERS, key=sense)
 
 
-def _records(text: str, delimiter: str, source: str) -> Iterator[tuple[int, list[str]]]:
+def _records(lines: Iterable[str], delimiter: str, source: str) -> Iterator[tuple[int, list[str]]]:
     """Yield row number and stripped cells of each record that is not blank."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
     row = 0
     try:
         for row, record in enumerate(reader, start=1):
@@ -167,7 +176,6 @@ def _frame(header: Sequence[str], columns: Sequence[Sequence[Any]]) -> pd.DataFr
 
 
 def _from_parquet(data: bytes, source: str) -> tuple[TextTable, list[Problem]]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
@@ -176,16 +184,20 @@ def _from_parquet(data: bytes, source: str) -> tuple[TextTable, list[Problem]]:
         reason = str(error).splitlines()[0]
         raise InputError(f"cannot be read as Parquet ({reason})", where=source, mend="write the file again") from error
     header = tuple(name.strip() for name in table.column_names)
-    columns: list[list[str | None]] = []
-    for name, column in zip(header, table.columns, strict=True):
-        if name not in COLUMNS:
-            columns.append([])
-            continue
-        try:
-            columns.append(column.cast(pa.string()).to_pylist())
-        except (pa.ArrowException, UnicodeDecodeError) as error:
-            raise InputError(
-                f"column '{name}' holds {column.type}, not text", where=source, mend="store it as text"
-            ) from error
+    columns = [_text_column(name, column, source) for name, column in zip(header, table.columns, strict=True)]
+    starts = range(0, max(table.num_rows, 1), TOGETHER)
+    frames = [_frame(header, [column[start : start + TOGETHER].to_pylist() for column in columns]) for start in starts]
     rows = np.arange(2, table.num_rows + 2, dtype=np.int64)
-    return TextTable(source, header, _frame(header, columns), rows), []
+    return TextTable(source, header, pd.concat(frames, ignore_index=True), rows), []
+
+
+def _text_column(name: str, column: pa.ChunkedArray, source: str) -> pa.ChunkedArray:
+    """Return a column as text if it is one that is read."""
+    if name not in COLUMNS:
+        return column[:0]
+    try:
+        return column.cast(pa.string())
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise InputError(
+            f"column '{name}' holds {column.type}, not text", where=source, mend="store it as text"
+        ) from error

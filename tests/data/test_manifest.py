@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 
+from csam_lightning.data import table as module
 from csam_lightning.data.manifest import load_manifest, read_manifest
 from csam_lightning.errors import InputError
 
@@ -85,6 +86,16 @@ def test_parquet_gives_the_same_table_as_csv(folder: "DataFolder") -> None:
     manifest = folder.good()
     pd.testing.assert_frame_equal(manifest.table, expected)
     assert manifest.where(0) == "manifest.parquet row 2"
+
+
+def test_parquet_is_read_some_rows_at_a_time(folder: "DataFolder", monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.manifest(full(folder))
+    expected = folder.good().table
+    (folder.root / "manifest.csv").unlink()
+    expected.to_parquet(folder.root / "manifest.parquet")
+    monkeypatch.setattr(module, "TOGETHER", 1)
+    assert len(expected) > 1
+    pd.testing.assert_frame_equal(folder.good().table, expected)
 
 
 def test_parquet_numbers_are_read_as_text_where_text_is_meant(folder: "DataFolder") -> None:

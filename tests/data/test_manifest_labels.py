@@ -189,6 +189,12 @@ def test_words_that_stand_for_no_package(folder: "DataFolder", word: str) -> Non
     assert folder.findings(need_packages=False) == [f"{what}empty the cell"]
 
 
+@pytest.mark.parametrize("word", ["nan1", "Banana", "n", "#n", "n/a 2"])
+def test_words_that_hold_such_a_word_name_a_package(folder: "DataFolder", word: str) -> None:
+    folder.listed("a.png,A,P1", f"b.png,B,{word}", "c.png,B,P2")
+    assert folder.good().table["package_id"].to_list() == ["P1", word, "P2"]
+
+
 def test_two_scans_of_a_package_at_the_same_cycles(folder: "DataFolder") -> None:
     header = "path,label,package_id,cycles"
     rows = ["a.png,A,P1,0", "b.png,B,P2,0", "c.png,A,P1,100", "d.png,A,P1,0.0"]

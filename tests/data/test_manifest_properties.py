@@ -7,14 +7,17 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from csam_lightning.data import table as module
 from csam_lightning.data.manifest import load_manifest, read_manifest
 from csam_lightning.data.problems import Problem
 from csam_lightning.data.scans import fingerprint
 from csam_lightning.data.schema import GAPS
+from csam_lightning.data.table import read_table
 from csam_lightning.errors import InputError
 from tests.data.conftest import DataFolder
 
@@ -105,6 +108,25 @@ def test_ways_of_writing_a_table_change_nothing(root: Path, rows: list[dict[str,
 
 def _normal(row: dict[str, str]) -> dict[str, str]:
     return {name: unicodedata.normalize("NFC", row[name]) for name in ("label", "package_id")}
+
+
+@settings(max_examples=60)
+@given(rows=tables(), short=st.sets(st.integers(0, 7)), together=st.integers(1, 5))
+def test_how_many_rows_are_read_together_changes_nothing(
+    root: Path, rows: list[dict[str, str]], short: set[int], together: int
+) -> None:
+    lines = Writing().of(rows).decode().splitlines()
+    for number in short & set(range(len(lines) - 1)):
+        lines.insert(number + 1, "a cell alone")
+    (root / "manifest.csv").write_text("\n".join(lines), encoding="utf-8")
+    whole, problems = read_table(root / "manifest.csv")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "TOGETHER", together)
+        in_parts, again = read_table(root / "manifest.csv")
+    pd.testing.assert_frame_equal(in_parts.frame, whole.frame)
+    assert in_parts.rows.tolist() == whole.rows.tolist()
+    assert again == problems
+    assert len(problems) == len(lines) - 1 - len(rows)
 
 
 @settings(max_examples=300)

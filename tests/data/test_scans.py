@@ -1,5 +1,7 @@
 """Decoded scans in the cache: made once, shared, and made anew when anything that matters changes."""
 
+import hashlib
+import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,10 +15,11 @@ import pytest
 from PIL import Image
 
 from csam_lightning.data import scans as module
+from csam_lightning.data.hashes import Hashes
 from csam_lightning.data.images import read_image
 from csam_lightning.data.manifest import load_manifest
 from csam_lightning.data.row_file import ARRAY
-from csam_lightning.data.scans import cached_scans
+from csam_lightning.data.scans import cached_scans, fingerprint
 from csam_lightning.errors import InputError
 
 if TYPE_CHECKING:
@@ -71,6 +74,24 @@ def test_an_image_of_the_wanted_size_is_unchanged(folder: "DataFolder", cache: P
     assert np.array_equal(cached_scans(manifest, 16, cache).array[1], pixels)
 
 
+@pytest.mark.parametrize("together", [1, 2, 4096])
+def test_the_fingerprint_is_the_hash_of_what_the_data_set_means(
+    folder: "DataFolder", monkeypatch: pytest.MonkeyPatch, together: int
+) -> None:
+    """Spelt out, since runs that were tracked long ago are told apart by it."""
+    folder.listed(*ROWS[:2], "c.png,A,P3,", header=HEADER)
+    monkeypatch.setattr(module, "TOGETHER", together)
+    meaning = {
+        "classes": ["A", "B"],
+        "columns": ["label", "package_id", "metallization", "cycles", "split"],
+        "files": [
+            hashlib.sha256((folder.root / name).read_bytes()).hexdigest() for name in ("a.png", "b.png", "c.png")
+        ],
+        "rows": [["A", "P1", None, 0, "train"], ["B", "P2", None, 100, "train"], ["A", "P3", None, None, "train"]],
+    }
+    assert fingerprint(manifest_of(folder)) == hashlib.sha256(json.dumps(meaning).encode()).hexdigest()
+
+
 def test_the_array_is_read_only(folder: "DataFolder", cache: Path) -> None:
     scans = cached_scans(listed(folder), 16, cache)
     with pytest.raises(ValueError, match="read-only"):
@@ -112,7 +133,7 @@ def test_an_interrupted_array_is_gone_on_with(
     assert decoded == ["a.png", "b.png", "c.png", "c.png"]
     undisturbed = cached_scans(manifest, 16, tmp_path / "another", workers=1)
     assert scans.path.read_bytes() == undisturbed.path.read_bytes()
-    assert {path.name for path in scans.path.parent.iterdir()} == {"scans.npy", "facts.json"}
+    assert {path.name for path in scans.path.parent.iterdir()} == {"scans.npy", "pictures.npy", "facts.json"}
     assert not list(cache.glob(".*"))
 
 
@@ -156,7 +177,20 @@ def test_nothing_is_written_into_the_data_folder(folder: "DataFolder", cache: Pa
     assert tree_of(folder.root) == before
 
 
-@pytest.mark.parametrize("damage", ["shorter", "empty", "no facts", "bad facts", "other facts", "other shape"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "shorter",
+        "empty",
+        "no facts",
+        "bad facts",
+        "other facts",
+        "no pictures",
+        "fewer pictures",
+        "other pictures",
+        "other shape",
+    ],
+)
 def test_a_damaged_cache_is_made_anew(folder: "DataFolder", cache: Path, damage: str) -> None:
     manifest = listed(folder)
     scans = cached_scans(manifest, 16, cache)
@@ -173,6 +207,12 @@ def test_a_damaged_cache_is_made_anew(folder: "DataFolder", cache: Path, damage:
         (path.parent / module.FACTS).write_text("{")
     elif damage == "other facts":
         (path.parent / module.FACTS).write_text('["a", "b", "c"]')
+    elif damage == "no pictures":
+        (path.parent / module.PICTURES).unlink()
+    elif damage == "fewer pictures":
+        np.save(path.parent / module.PICTURES, np.zeros((2, 32), dtype=np.uint8))
+    elif damage == "other pictures":
+        np.save(path.parent / module.PICTURES, np.zeros((3, 32), dtype=np.int8))
     else:
         np.save(path, np.zeros((2, 16, 16), dtype=np.uint8))
     assert np.array_equal(cached_scans(manifest, 16, cache).array, expected)
@@ -294,7 +334,7 @@ def test_an_image_that_changes_between_hashing_and_decoding(
     folder: "DataFolder", cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manifest = listed(folder)
-    monkeypatch.setattr(module, "_file_hashes", lambda *_: ["0"] * 3)
+    monkeypatch.setattr(module, "_file_hashes", lambda *_: Hashes(["0" * 64] * 3))
     with pytest.raises(
         InputError, match=r"^manifest.csv row 2: changed while it was being read; run the command again"
     ):

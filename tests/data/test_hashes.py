@@ -1,0 +1,52 @@
+"""Hashes kept as bytes: what goes in comes out, and what stands twice is found."""
+
+import hashlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from csam_lightning.data.hashes import UNKNOWN, Hashes, not_alone
+
+ALIKE = [f"{'ab' * 8}{number:048x}" for number in range(3)]
+"""Hashes that differ in their last bytes only."""
+hash_lists = st.lists(
+    st.sampled_from([UNKNOWN, *ALIKE]) | st.binary(max_size=1).map(lambda data: hashlib.sha256(data).hexdigest())
+)
+
+
+@given(hash_lists)
+def test_they_come_back_as_they_were(hashes: list[str]) -> None:
+    kept = Hashes(hashes)
+    assert list(kept) == hashes
+    assert len(kept) == len(hashes)
+    assert list(Hashes.of_array(kept.array())) == hashes
+
+
+@given(hash_lists)
+def test_every_repetition_is_found_with_its_first(hashes: list[str]) -> None:
+    expected = [
+        (position, hashes.index(one))
+        for position, one in enumerate(hashes)
+        if one != UNKNOWN and hashes.index(one) < position
+    ]
+    assert list(Hashes(hashes).repeated()) == expected
+
+
+def test_they_can_be_added_to_after_their_array_was_read() -> None:
+    hashes = Hashes(ALIKE[:2])
+    assert hashes.array().shape == (2, 32)
+    hashes.append(ALIKE[2])
+    assert list(hashes) == ALIKE
+
+
+def test_a_position_beyond_the_last_is_an_error() -> None:
+    with pytest.raises(IndexError, match="no hash at position 3"):
+        Hashes(ALIKE)[3]
+
+
+@given(st.lists(st.integers(0, 5)))
+def test_keys_that_are_not_alone(keys: list[int]) -> None:
+    expected = [position for position, key in enumerate(keys) if keys.count(key) > 1]
+    assert not_alone(np.array(keys, dtype=np.int64)) == expected
