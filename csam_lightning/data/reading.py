@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import islice
@@ -38,7 +38,6 @@ def in_order(
         The result for each scan, or the InputError it raised, naming manifest row and file; a scan without a usable
         path gives such an error too.
     """
-    paths = manifest.table["path"]
     abandoned = Event()
 
     def one(position: int, path: object) -> T | InputError:
@@ -49,13 +48,13 @@ def in_order(
         except InputError as error:
             return InputError(f"'{path}' {error.what}", where=manifest.where(position), mend=error.mend)
 
-    def several(positions: range) -> list[T | InputError]:
-        these = paths[positions.start : positions.stop].tolist()
-        return [one(*each) for each in zip(positions, these, strict=True) if not abandoned.is_set()]
+    def several(run: Sequence[tuple[int, object]]) -> list[T | InputError]:
+        return [one(*each) for each in run if not abandoned.is_set()]
 
     total, threads = len(manifest.table), workers or min(os.cpu_count() or 1, MOST_WORKERS)
     length = max(1, min(RUN, (total - start) // (4 * threads)))
-    runs = (range(begin, min(begin + length, total)) for begin in range(start, total, length))
+    paths = enumerate(manifest.table["path"].iloc[start:], start)
+    runs = iter(lambda: list(islice(paths, length)), [])
     with ThreadPoolExecutor(threads) as pool:
         under_way = deque(pool.submit(several, run) for run in islice(runs, AHEAD // length))
         try:
