@@ -3,11 +3,13 @@
 from omegaconf import DictConfig
 
 from csam_lightning.cli import run
+from csam_lightning.loading import loading
 
 
 def serve(config: DictConfig) -> None:
     """Serve the inspection page until Ctrl-C."""
-    from csam_lightning.serve_app import serve_app  # takes seconds, which --help does without
+    with loading():  # takes seconds, which --help does without
+        from csam_lightning.serve_app import serve_app
 
     serve_app(config)
 

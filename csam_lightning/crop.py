@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from csam_lightning.cli import run, typed
 from csam_lightning.errors import InputError
+from csam_lightning.loading import loading
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,9 @@ def main(config: DictConfig) -> None:
     Raises:
         InputError: A scan cannot be read or holds no unit, a setting makes no sense, or the folder is in use.
     """
-    from csam_lightning.trays.dataset import common_palette, cut_trays, scan_files
-    from csam_lightning.trays.palette import palette_names, parse_palette
+    with loading():
+        from csam_lightning.trays.dataset import common_palette, cut_trays, scan_files
+        from csam_lightning.trays.palette import palette_names, parse_palette
 
     settings = typed(config, CropConfig)
     if settings.gap < 0:

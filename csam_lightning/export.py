@@ -10,6 +10,7 @@ from pydantic import Field
 
 from csam_lightning.cli import run, typed
 from csam_lightning.config import TrackingConfig
+from csam_lightning.loading import loading
 
 Name = Annotated[str, Field(coerce_numbers_to_str=True)]
 
@@ -44,7 +45,8 @@ def main(config: DictConfig) -> None:
     """
     settings = typed(config, ExportConfig)
 
-    from csam_lightning.export_model import Wishes, export_model
+    with loading():
+        from csam_lightning.export_model import Wishes, export_model
 
     wishes = Wishes(settings.format, settings.output, settings.register, settings.alias, settings.scans)
     for line in export_model(settings.model, wishes, uri=settings.tracking.uri):

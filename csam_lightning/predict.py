@@ -3,11 +3,13 @@
 from omegaconf import DictConfig
 
 from csam_lightning.cli import run
+from csam_lightning.loading import loading
 
 
 def predict(config: DictConfig) -> None:
     """Judge the scans that the configuration names, and write the verdicts."""
-    from csam_lightning.predict_scans import predict_scans  # takes seconds, which --help does without
+    with loading():  # takes seconds, which --help does without
+        from csam_lightning.predict_scans import predict_scans
 
     predict_scans(config)
 

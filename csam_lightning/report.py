@@ -12,6 +12,7 @@ from pydantic import Field
 from csam_lightning.cli import run, typed
 from csam_lightning.config import TrackingConfig
 from csam_lightning.errors import InputError
+from csam_lightning.loading import loading
 
 Name = Annotated[str, Field(coerce_numbers_to_str=True)]
 
@@ -37,10 +38,11 @@ def main(config: DictConfig) -> None:
     if names is not None and not names:
         raise InputError("it names nothing", where="runs", mend="name sweeps, cells or an experiment, or give null")
 
-    from csam_lightning.reporting.assembly import assemble
-    from csam_lightning.reporting.selection import select
-    from csam_lightning.reporting.writing import write_report
-    from csam_lightning.tracking.reading import StoreReader
+    with loading():
+        from csam_lightning.reporting.assembly import assemble
+        from csam_lightning.reporting.selection import select
+        from csam_lightning.reporting.writing import write_report
+        from csam_lightning.tracking.reading import StoreReader
 
     store = StoreReader(settings.tracking.uri)
     selection = select(store, settings.tracking.experiment, names)

@@ -7,6 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from csam_lightning.cli import run, typed
+from csam_lightning.loading import loading
 from csam_lightning.simulation.config import SimulationConfig
 
 
@@ -25,7 +26,8 @@ def main(config: DictConfig) -> None:
     Raises:
         InputError: The settings make no sense, or the folder is in use.
     """
-    from csam_lightning.simulation.dataset import write_dataset
+    with loading():
+        from csam_lightning.simulation.dataset import write_dataset
 
     settings = typed(config, SimulateConfig)
     root = Path(settings.output).expanduser()

@@ -57,13 +57,11 @@ class GreyImage:
         samples: Grey values as the file holds them, uint8 or, of a 16-bit file, uint16, of shape (height, width).
         mode: The file's kind of pixels, for example ``8-bit grey``.
         pages: Images in the file; the first is the one decoded.
-        file_hash: SHA-256 of the file's bytes, hexadecimal.
     """
 
     samples: Samples
     mode: str
     pages: int
-    file_hash: str
 
     @property
     def peak(self) -> int | None:
@@ -136,11 +134,24 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> GreyImage:
     Raises:
         InputError: As :func:`read_grey`.
     """
-    data = read_bytes(path)
+    return decode_image(read_bytes(path), path, max_pixels=max_pixels)
+
+
+def decode_image(data: bytes, path: Path, *, max_pixels: int = MAX_PIXELS) -> GreyImage:
+    """Decode an image, and tell what it is.
+
+    Args:
+        data: The bytes of its file.
+        path: The file, for messages.
+        max_pixels: The most that it may have.
+
+    Raises:
+        InputError: The bytes are no such image, or one that is damaged, too small, too large, or of a kind not read.
+    """
     with _opened(data, path, max_pixels) as image:
         pages = int(getattr(image, "n_frames", 1))
         samples, mode = _grey(image, path)
-    return GreyImage(samples, mode, pages, hashlib.sha256(data).hexdigest())
+    return GreyImage(samples, mode, pages)
 
 
 def read_colours(path: Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
@@ -246,14 +257,15 @@ def _too_large(reason: str, path: Path) -> InputError:
 
 
 def _grey(image: Image.Image, path: Path) -> tuple[Samples, str]:
-    upright = ImageOps.exif_transpose(image)
-    mode = upright.mode
+    ImageOps.exif_transpose(image, in_place=True)
+    mode = image.mode
     if mode in COLOUR_MODES:
-        return np.array(upright.convert("RGB").convert("L")), "palette" if mode[0] == "P" else "colour"
+        return np.array(image.convert("RGB").convert("L")), "palette" if mode[0] == "P" else "colour"
     if mode in GREY_MODES:
-        return np.array(upright.convert("L")), "1-bit" if mode == "1" else "8-bit grey"
+        grey = image if mode == "L" else image.convert("L")
+        return np.array(grey), "1-bit" if mode == "1" else "8-bit grey"
     if mode.startswith("I"):
-        return _sixteen_bits(np.array(upright), path), "16-bit grey"
+        return _sixteen_bits(np.array(image), path), "16-bit grey"
     raise InputError(
         f"holds pixels of a kind not read ({mode})",
         where=str(path),

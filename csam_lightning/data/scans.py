@@ -21,7 +21,7 @@ from filelock import FileLock
 
 from csam_lightning.data.duplicates import duplicate_problems
 from csam_lightning.data.hashes import Hashes
-from csam_lightning.data.images import range_of, read_bytes, read_image, resize_grey, sample_peak
+from csam_lightning.data.images import decode_image, range_of, read_bytes, resize_grey, sample_peak
 from csam_lightning.data.manifest import Manifest, listing
 from csam_lightning.data.problems import errors_in, warnings_in
 from csam_lightning.data.reading import in_order, or_raise
@@ -181,7 +181,11 @@ def _file_hashes(manifest: Manifest, workers: int | None) -> Hashes:
 
 
 def _file_hash(path: Path) -> str:
-    return hashlib.sha256(read_bytes(path)).hexdigest()
+    return _hash(read_bytes(path))
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _open(folder: Path, shape: tuple[int, int, int]) -> "tuple[Array, _Facts] | None":
@@ -213,8 +217,9 @@ def _write(
     there = len(picture_hashes)
 
     def decoded(path: Path) -> tuple[bytes, str, str]:
-        image = read_image(path)
-        return resize_grey(image.pixels(sample_bits), side).tobytes(), image.picture_hash, image.file_hash
+        data = read_bytes(path)
+        image = decode_image(data, path)
+        return resize_grey(image.pixels(sample_bits), side).tobytes(), image.picture_hash, _hash(data)
 
     def rows() -> Iterator[Row]:
         results = or_raise(in_order(manifest, decoded, start=there, workers=workers))

@@ -61,7 +61,7 @@ class Scan:
             raise self.source
         if isinstance(self.source, Path):
             return read_image(self.source)
-        return GreyImage(self.source, "8-bit grey", 1, "")
+        return GreyImage(self.source, "8-bit grey", 1)
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,8 @@ from csam_lightning.training.events import EpochEnded, Event, FoldEnded, FoldFai
 from csam_lightning.training.job import FoldJob, Rank
 from csam_lightning.training.turns import Turn, Turns
 
-FOLD_MODULES = ("csam_lightning.training.fold", "sklearn.covariance")
-"""What a fold's process imports: PyTorch, Lightning and more, which takes seconds; the watcher never does.
-
-The second is what a fold needs at its end, half a second that each would spend anew.
-"""
+FOLD_MODULES = ("csam_lightning.training.preload",)
+"""What a fold's process imports, which takes seconds; the watcher never does."""
 
 POLL_SECONDS = 0.2
 LAST_WORDS_SECONDS = 0.5

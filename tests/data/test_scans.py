@@ -16,7 +16,7 @@ from PIL import Image
 
 from csam_lightning.data import scans as module
 from csam_lightning.data.hashes import Hashes
-from csam_lightning.data.images import read_image
+from csam_lightning.data.images import decode_image
 from csam_lightning.data.manifest import load_manifest
 from csam_lightning.data.row_file import ARRAY
 from csam_lightning.data.scans import cached_scans, fingerprint
@@ -100,7 +100,7 @@ def test_the_array_is_read_only(folder: "DataFolder", cache: Path) -> None:
 
 def test_a_second_call_decodes_nothing(folder: "DataFolder", cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = cached_scans(listed(folder), 16, cache)
-    monkeypatch.setattr(module, "read_image", fail)
+    monkeypatch.setattr(module, "decode_image", fail)
     second = cached_scans(manifest_of(folder), 16, cache)
     assert second.path == first.path
     assert second.fingerprint == first.fingerprint
@@ -119,14 +119,14 @@ def test_an_interrupted_array_is_gone_on_with(
     manifest = listed(folder)
     decoded: list[str] = []
 
-    def interrupted(path: Path) -> "GreyImage":
+    def interrupted(data: bytes, path: Path) -> "GreyImage":
         if path.name == "c.png" and decoded.count("c.png") == 0:
             decoded.append("c.png")
             raise KeyboardInterrupt
         decoded.append(path.name)
-        return read_image(path)
+        return decode_image(data, path)
 
-    monkeypatch.setattr(module, "read_image", interrupted)
+    monkeypatch.setattr(module, "decode_image", interrupted)
     with pytest.raises(KeyboardInterrupt):
         cached_scans(manifest, 16, cache, workers=1)
     scans = cached_scans(manifest, 16, cache, workers=1)
@@ -224,12 +224,12 @@ def test_cells_that_start_at_once_decode_once(
     manifest = listed(folder)
     decoded = []
 
-    def slow(path: Path) -> "GreyImage":
+    def slow(data: bytes, path: Path) -> "GreyImage":
         decoded.append(path.name)
         time.sleep(0.05)
-        return read_image(path)
+        return decode_image(data, path)
 
-    monkeypatch.setattr(module, "read_image", slow)
+    monkeypatch.setattr(module, "decode_image", slow)
     together = Barrier(3)
 
     def start(_: int) -> Path:
