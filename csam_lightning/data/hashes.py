@@ -33,8 +33,15 @@ class Hashes:
         return np.frombuffer(self._bytes, dtype=np.uint8).reshape(-1, LENGTH)
 
     def append(self, one: str) -> None:
-        """Add a hash."""
-        self._bytes += bytes.fromhex(one)
+        """Add a hash.
+
+        Raises:
+            ValueError: It is no SHA-256 in hexadecimal.
+        """
+        added = bytes.fromhex(one)
+        if len(added) != LENGTH:
+            raise ValueError(f"'{one}' is no SHA-256")
+        self._bytes += added
 
     def repeated(self) -> Iterator[tuple[int, int]]:
         """Yield each position where an earlier hash stands again, and where it stands first, ``UNKNOWN`` left out."""

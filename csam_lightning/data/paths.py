@@ -39,22 +39,28 @@ def file_problems(root: Path, table: TextTable) -> list[tuple[int, Problem]]:
     inside = _containment(root)
     paths = table.frame["path"]
     found = []
-    devices, numbers = (np.zeros(len(paths), dtype=np.uint64) for _ in range(2))  # 10^5 tuples would take 17 MB
+    files = np.zeros(len(paths), dtype=np.int64)  # hashes of their numbers, which take less memory, or 0
     for position, path in enumerate(paths):
         told = _lookup(root, path, inside) if isinstance(path, str) else None
         if isinstance(told, os.stat_result):
-            devices[position], numbers[position] = told.st_dev, told.st_ino
+            files[position] = hash((told.st_dev, told.st_ino)) if told.st_ino else 0  # some file systems number none
         elif told:
             found.append((position, table.problem(position, *told)))
-    seen: dict[tuple[int, int], int] = {}
-    for position in not_alone(numbers):
-        if not numbers[position]:  # no such file, or a file system that numbers no files
-            continue
-        first = seen.setdefault((int(devices[position]), int(numbers[position])), position)
-        if first != position:
-            what = f"'{paths[position]}' is the same file as '{paths[first]}' ({table.place(first)}) through a link"
+    seen: dict[int, int] = {}
+    for position in not_alone(files):
+        first = seen.setdefault(int(files[position]), position)
+        path, other = paths.iloc[position], paths.iloc[first]
+        if files[position] and first != position and _is_same(root / path, root / other):
+            what = f"'{path}' is the same file as '{other}' ({table.place(first)}) through a link"
             found.append((position, table.problem(position, what, "list each file once")))
     return sorted(found, key=itemgetter(0))
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # gone meanwhile
+        return False
 
 
 def _lookup(root: Path, path: str, inside: Callable[[str], bool]) -> os.stat_result | tuple[str, str]:

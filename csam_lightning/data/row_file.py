@@ -30,8 +30,8 @@ class Row:
 def rows_there(folder: Path, shape: tuple[int, int, int]) -> list[str]:
     """Return the notes of the rows in ``folder`` that are whole, from the first on, and cut off what follows them.
 
-    A row counts where the journal knows its checksum and the array has bytes that give it: after a loss of power the
-    file system may have kept either without the other.
+    A row counts where the journal knows its checksum, and the note and the array's bytes give it: after a loss of power
+    the file system may have kept either without the other.
 
     Args:
         folder: Holds both files, or neither yet.
@@ -47,7 +47,7 @@ def rows_there(folder: Path, shape: tuple[int, int, int]) -> list[str]:
         sound = array.read(len(header)) == header
         for line in journal if sound else ():
             entry = _entry(line)
-            if entry is None or zlib.crc32(array.read(length)) != entry[0]:
+            if entry is None or _checksum(array.read(length), entry[1]) != entry[0]:
                 break
             notes.append(entry[1])
             journal_end += len(line)
@@ -76,10 +76,14 @@ def add_rows(folder: Path, shape: tuple[int, int, int], rows: Iterable[Row]) -> 
             array.write(_header(shape))
         for number, row in enumerate(rows, start=1):
             array.write(row.pixels)
-            journal.write(json.dumps([zlib.crc32(row.pixels), row.note]).encode() + b"\n")
+            journal.write(json.dumps([_checksum(row.pixels, row.note), row.note]).encode() + b"\n")
             if number % TOGETHER == 0:
                 array.flush()
                 journal.flush()
+
+
+def _checksum(pixels: bytes, note: str) -> int:
+    return zlib.crc32(note.encode(), zlib.crc32(pixels))
 
 
 def _header(shape: tuple[int, int, int]) -> bytes:

@@ -20,13 +20,13 @@ import pandas as pd
 from filelock import FileLock
 
 from csam_lightning.data.duplicates import duplicate_problems
-from csam_lightning.data.hashes import Hashes
+from csam_lightning.data.hashes import LENGTH, Hashes
 from csam_lightning.data.images import decode_image, range_of, read_bytes, resize_grey, sample_peak
 from csam_lightning.data.manifest import Manifest, listing
 from csam_lightning.data.problems import errors_in, warnings_in
 from csam_lightning.data.reading import in_order, or_raise
 from csam_lightning.data.row_file import ARRAY, JOURNAL, Row, add_rows, rows_there
-from csam_lightning.data.table import TOGETHER
+from csam_lightning.data.table import ROWS_TOGETHER
 from csam_lightning.errors import InputError
 from csam_lightning.progress import track
 
@@ -151,13 +151,13 @@ def _fingerprint(manifest: Manifest, file_hashes: Hashes) -> str:
 
 def _rows(table: pd.DataFrame) -> Iterator[list[object]]:
     """Yield the cells of each row, None where one is empty."""
-    for start in range(0, len(table), TOGETHER):
-        some = table[start : start + TOGETHER].astype("object")
+    for start in range(0, len(table), ROWS_TOGETHER):
+        some = table[start : start + ROWS_TOGETHER].astype("object")
         yield from some.where(some.notna(), None).to_numpy().tolist()
 
 
 def _digest(meaning: Mapping[str, object]) -> str:
-    """Return the SHA-256 of a JSON object, its keys sorted; of iterators, arrays are made, some items at a time."""
+    """Return the SHA-256 of a JSON object, its keys sorted; an iterator is an array, of which few items are held."""
     digest = hashlib.sha256()
     for number, (key, value) in enumerate(sorted(meaning.items())):
         digest.update(f"{', ' if number else '{'}{json.dumps(key)}: ".encode())
@@ -170,7 +170,7 @@ def _digest(meaning: Mapping[str, object]) -> str:
 def _array(items: Iterator[object]) -> Iterator[str]:
     yield "["
     comma = ""
-    while some := list(islice(items, TOGETHER)):
+    while some := list(islice(items, ROWS_TOGETHER)):
         yield comma + json.dumps(some)[1:-1]
         comma = ", "
     yield "]"
@@ -193,11 +193,13 @@ def _open(folder: Path, shape: tuple[int, int, int]) -> "tuple[Array, _Facts] | 
     try:
         array = np.load(folder / ARRAY, mmap_mode="r", allow_pickle=False)
         pictures = np.load(folder / PICTURES, mmap_mode="r", allow_pickle=False)
-        facts = _Facts(**json.loads((folder / FACTS).read_text()), picture_hashes=Hashes.of_array(pictures))
+        facts = json.loads((folder / FACTS).read_text())
+        whole = array.shape == shape and pictures.shape == (shape[0], LENGTH)
+        if not whole or not array.dtype == pictures.dtype == np.uint8:
+            return None
+        return cast("Array", array), _Facts(**facts, picture_hashes=Hashes.of_array(pictures))
     except (OSError, ValueError, EOFError, TypeError):
         return None
-    whole = array.shape == shape and array.dtype == pictures.dtype == np.uint8 and len(facts.picture_hashes) == shape[0]
-    return (cast("Array", array), facts) if whole else None
 
 
 def _write(
@@ -207,7 +209,7 @@ def _write(
     file_hashes: Hashes,
     workers: int | None,
 ) -> None:
-    """Decode and resize every scan that is not in ``folder`` yet, and write array and facts.
+    """Decode and resize every scan that is not in ``folder`` yet, and write array, picture hashes and facts.
 
     16-bit files are decoded once before, since the range of all of them decides about each.
     """

@@ -1,6 +1,7 @@
 """The rules that a manifest's cells must keep, and how a broken rule is told."""
 
 import difflib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -21,6 +22,7 @@ ABSOLUTE: Final = r"/|[A-Za-z]:"
 LEAVES: Final = r"\.\.(/|$)"
 # How other programs write an empty cell; taken for a package, all scans without one would be one part.
 GAPS: Final = ("nan", "none", "null", "na", "n/a", "#n/a", "<na>", "nat")
+ANY_GAP: Final = f"(?:{'|'.join(map(re.escape, GAPS))})"
 CONTROL: Final = r"[\x00-\x1f\x7f-\x9f]"
 
 
@@ -123,7 +125,7 @@ def _other_rules(rules: Rules) -> list[_Rule]:
         _printable("metallization"),
         _Rule(
             "package_id",
-            lambda cells: cells.str.fullmatch(f"({'|'.join(GAPS)})", case=False),
+            lambda cells: cells.str.fullmatch(ANY_GAP, case=False),
             lambda cell: (f"package_id '{cell}' names no package", gap_mend),
         ),
         _Rule(

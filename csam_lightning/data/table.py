@@ -13,17 +13,15 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from csam_lightning.allocator import take_arrow_s_memory_from_the_c_library
 from csam_lightning.data.problems import Problem, Severity
 from csam_lightning.errors import InputError
 
 COLUMNS = ("path", "label", "package_id", "metallization", "cycles", "split")
 DELIMITERS = (",", ";", "\t")
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-TOGETHER = 4096
+ROWS_TOGETHER = 4096
 """Rows that are held as Python's text at a time, which takes ten times the memory of the table."""
-
-# Arrow's own allocators keep what is freed, twice as much as the table of 100,000 rows.
-pa.set_memory_pool(pa.system_memory_pool())
 
 
 @dataclass(frozen=True)
@@ -72,6 +70,7 @@ def read_table(path: Path) -> tuple[TextTable, list[Problem]]:
     Raises:
         InputError: No table can be made of the file.
     """
+    take_arrow_s_memory_from_the_c_library()
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -94,9 +93,9 @@ def _from_csv(data: bytes, source: str) -> tuple[TextTable, list[Problem]]:
     if first is None:
         raise InputError("holds only blank lines", where=source, mend="write a header and one row per scan")
     header = tuple(first[1])
-    none: Sequence[Sequence[str]] = [[] for _ in header]
-    problems, frames, rows = [], [_frame(header, none)], [np.empty(0, dtype=np.int64)]
-    while some := list(islice(records, TOGETHER)):
+    no_cells: Sequence[Sequence[str]] = [[] for _ in header]
+    problems, frames, rows = [], [_frame(header, no_cells)], [np.empty(0, dtype=np.int64)]
+    while some := list(islice(records, ROWS_TOGETHER)):
         told = [_row_problem(row, cells, header, source) for row, cells in some]
         problems += [problem for problem in told if problem]
         sound = [record for record, problem in zip(some, told, strict=True) if not problem]
@@ -185,8 +184,10 @@ def _from_parquet(data: bytes, source: str) -> tuple[TextTable, list[Problem]]:
         raise InputError(f"cannot be read as Parquet ({reason})", where=source, mend="write the file again") from error
     header = tuple(name.strip() for name in table.column_names)
     columns = [_text_column(name, column, source) for name, column in zip(header, table.columns, strict=True)]
-    starts = range(0, max(table.num_rows, 1), TOGETHER)
-    frames = [_frame(header, [column[start : start + TOGETHER].to_pylist() for column in columns]) for start in starts]
+    starts = range(0, max(table.num_rows, 1), ROWS_TOGETHER)
+    frames = [
+        _frame(header, [column[start : start + ROWS_TOGETHER].to_pylist() for column in columns]) for start in starts
+    ]
     rows = np.arange(2, table.num_rows + 2, dtype=np.int64)
     return TextTable(source, header, pd.concat(frames, ignore_index=True), rows), []
 
@@ -196,8 +197,10 @@ def _text_column(name: str, column: pa.ChunkedArray, source: str) -> pa.ChunkedA
     if name not in COLUMNS:
         return column[:0]
     try:
-        return column.cast(pa.string())
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise InputError(
-            f"column '{name}' holds {column.type}, not text", where=source, mend="store it as text"
-        ) from error
+        text = column.cast(pa.string())
+        text.validate(full=True)
+    except pa.ArrowException as error:
+        is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+        held = "bytes that are not UTF-8" if is_text else column.type
+        raise InputError(f"column '{name}' holds {held}, not text", where=source, mend="store it as text") from error
+    return text

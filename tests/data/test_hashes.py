@@ -36,8 +36,20 @@ def test_every_repetition_is_found_with_its_first(hashes: list[str]) -> None:
 
 def test_they_can_be_added_to_after_their_array_was_read() -> None:
     hashes = Hashes(ALIKE[:2])
-    assert hashes.array().shape == (2, 32)
+    array = hashes.array()
+    assert array.shape == (2, 32)
+    with pytest.raises(BufferError):
+        hashes.append(ALIKE[2])
+    del array
     hashes.append(ALIKE[2])
+    assert list(hashes) == ALIKE
+
+
+@pytest.mark.parametrize("other", ["", "ab", "00" * 33, "q" * 64])
+def test_what_is_no_hash_is_refused(other: str) -> None:
+    hashes = Hashes(ALIKE)
+    with pytest.raises(ValueError, match=r"is no SHA-256|non-hexadecimal"):
+        hashes.append(other)
     assert list(hashes) == ALIKE
 
 

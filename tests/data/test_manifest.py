@@ -4,8 +4,11 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import parquet as pq
 
 from csam_lightning.data import table as module
 from csam_lightning.data.manifest import load_manifest, read_manifest
@@ -93,9 +96,19 @@ def test_parquet_is_read_some_rows_at_a_time(folder: "DataFolder", monkeypatch: 
     expected = folder.good().table
     (folder.root / "manifest.csv").unlink()
     expected.to_parquet(folder.root / "manifest.parquet")
-    monkeypatch.setattr(module, "TOGETHER", 1)
+    monkeypatch.setattr(module, "ROWS_TOGETHER", 1)
     assert len(expected) > 1
     pd.testing.assert_frame_equal(folder.good().table, expected)
+
+
+def test_parquet_text_that_is_not_utf8(folder: "DataFolder") -> None:
+    data = b"a.png\xff.png"
+    offsets = pa.py_buffer(np.array([0, 5, len(data)], dtype=np.int32))
+    paths = pa.Array.from_buffers(pa.string(), 2, [None, offsets, pa.py_buffer(data)])
+    pq.write_table(pa.table({"path": paths, "label": ["A", "B"]}), folder.root / "manifest.parquet")
+    assert folder.findings() == [
+        "error: manifest.parquet: column 'path' holds bytes that are not UTF-8, not text; store it as text"
+    ]
 
 
 def test_parquet_numbers_are_read_as_text_where_text_is_meant(folder: "DataFolder") -> None:

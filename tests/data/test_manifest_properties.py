@@ -121,7 +121,7 @@ def test_how_many_rows_are_read_together_changes_nothing(
     (root / "manifest.csv").write_text("\n".join(lines), encoding="utf-8")
     whole, problems = read_table(root / "manifest.csv")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "TOGETHER", together)
+        patch.setattr(module, "ROWS_TOGETHER", together)
         in_parts, again = read_table(root / "manifest.csv")
     pd.testing.assert_frame_equal(in_parts.frame, whole.frame)
     assert in_parts.rows.tolist() == whole.rows.tolist()

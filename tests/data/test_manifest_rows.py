@@ -154,6 +154,23 @@ def test_unreadable_file(folder: "DataFolder", monkeypatch: pytest.MonkeyPatch) 
     ]
 
 
+def test_files_with_large_numbers(folder: "DataFolder", monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some file systems number files by 128 bits, and some systems give devices negative numbers."""
+    folder.listed(*TWO, "c.png,A,P1")
+    (folder.root / "d.png").hardlink_to(folder.root / "c.png")
+    folder.listed(*TWO, "c.png,A,P1", "d.png,A,P1", images=False)
+    usual = os.stat
+
+    def numbered(path: str | Path, **options: bool) -> os.stat_result:
+        found = list(usual(path, **options))
+        found[1:3] = found[1] + (1 << 100), -5
+        return os.stat_result(found)
+
+    monkeypatch.setattr(os, "stat", numbered)
+    what = "'d.png' is the same file as 'c.png' (manifest.csv row 4) through a link; list each file once"
+    assert folder.findings() == [f"error: manifest.csv row 5: {what}"]
+
+
 def test_the_same_file_twice(folder: "DataFolder") -> None:
     folder.listed(*TWO)
     folder.listed(*TWO, ".\\a.png,A,P1", images=False)

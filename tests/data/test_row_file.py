@@ -52,6 +52,13 @@ def test_going_on_after_any_loss_gives_the_same_array(
         assert rows_there(folder, IMAGES.shape) == [row.note for row in ROWS]
 
 
+def test_a_note_that_was_changed_is_no_row(tmp_path: Path) -> None:
+    add_rows(tmp_path, IMAGES.shape, ROWS)
+    journal = tmp_path / JOURNAL
+    journal.write_text(journal.read_text().replace("note 3", "note 8"))
+    assert rows_there(tmp_path, IMAGES.shape) == [row.note for row in ROWS[:3]]
+
+
 def test_a_journal_of_rubbish_is_begun_anew(tmp_path: Path) -> None:
     add_rows(tmp_path, IMAGES.shape, ROWS)
     for rubbish in (b"[1]\n", b'{"a": 1}\n', b"\xff\xfe\n", b"[null, null]\n", b"5\n"):

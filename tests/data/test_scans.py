@@ -80,7 +80,7 @@ def test_the_fingerprint_is_the_hash_of_what_the_data_set_means(
 ) -> None:
     """Spelt out, since runs that were tracked long ago are told apart by it."""
     folder.listed(*ROWS[:2], "c.png,A,P3,", header=HEADER)
-    monkeypatch.setattr(module, "TOGETHER", together)
+    monkeypatch.setattr(module, "ROWS_TOGETHER", together)
     meaning = {
         "classes": ["A", "B"],
         "columns": ["label", "package_id", "metallization", "cycles", "split"],
@@ -188,6 +188,7 @@ def test_nothing_is_written_into_the_data_folder(folder: "DataFolder", cache: Pa
         "no pictures",
         "fewer pictures",
         "other pictures",
+        "pictures of another shape",
         "other shape",
     ],
 )
@@ -213,6 +214,8 @@ def test_a_damaged_cache_is_made_anew(folder: "DataFolder", cache: Path, damage:
         np.save(path.parent / module.PICTURES, np.zeros((2, 32), dtype=np.uint8))
     elif damage == "other pictures":
         np.save(path.parent / module.PICTURES, np.zeros((3, 32), dtype=np.int8))
+    elif damage == "pictures of another shape":
+        np.save(path.parent / module.PICTURES, np.zeros((32, 3), dtype=np.uint8))
     else:
         np.save(path, np.zeros((2, 16, 16), dtype=np.uint8))
     assert np.array_equal(cached_scans(manifest, 16, cache).array, expected)
