@@ -151,6 +151,17 @@ def test_a_command_is_measured_with_all_that_it_starts(tmp_path: Path) -> None:
     assert taken.memory > 10**8
 
 
+def test_the_peak_of_a_process_is_its_own_and_not_that_of_the_one_that_started_it() -> None:
+    child = "from benchmarks.clock import peak_memory; held = b'.' * 200_000_000; del held; print(peak_memory())"
+    parent = f"""
+import subprocess, sys
+held = b"." * 600_000_000
+subprocess.run([sys.executable, "-c", {child!r}], check=True)
+"""
+    done = subprocess.run([sys.executable, "-c", parent], check=True, capture_output=True, text=True)
+    assert 200_000_000 < int(done.stdout) < 400_000_000
+
+
 def test_a_command_that_fails_is_told(tmp_path: Path) -> None:
     with pytest.raises(CommandFailedError, match=r"(?s)failed:.*no such luck"):
         observe([sys.executable, "-c", "raise SystemExit('no such luck')"], folder=tmp_path)

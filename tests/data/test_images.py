@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from csam_lightning.data import images
-from csam_lightning.data.images import range_of, read_grey, read_image, resize_grey, sample_peak
+from csam_lightning.data.images import range_of, read_bytes, read_grey, read_image, resize_grey, sample_peak
 from csam_lightning.errors import InputError
 
 GREY: NDArray[np.uint8] = np.random.default_rng(0).integers(0, 256, (20, 30), dtype=np.uint8)
@@ -381,3 +381,25 @@ def test_a_scan_that_is_not_square_is_stretched() -> None:
     resized = resize_grey(wide, 50).astype(float)
     assert np.abs(resized - resized[0]).max() == 0
     assert np.abs(resized[0, 2:-2] - np.linspace(0, 255, 200).reshape(50, 4).mean(axis=1)[2:-2]).max() <= 2
+
+
+def test_a_file_that_the_system_hands_over_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "scan.png"
+    path.write_bytes(bytes(range(256)))
+    usual = os.read
+    monkeypatch.setattr(os, "read", lambda file, size: usual(file, min(size, 100)))
+    assert read_bytes(path) == bytes(range(256))
+
+
+def test_a_file_that_is_cut_off_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "scan.png"
+    path.write_bytes(bytes(range(256)))
+    usual = os.read
+
+    def cut_off(file: int, size: int) -> bytes:
+        read = usual(file, min(size, 100))
+        os.truncate(path, 150)
+        return read
+
+    monkeypatch.setattr(os, "read", cut_off)
+    assert read_bytes(path) == bytes(range(150))
