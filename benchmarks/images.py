@@ -93,12 +93,15 @@ def main(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         few = Path(scratch) / "few"
         write_data_set(few, FEW)
+        roots = {images: Path(scratch) / str(images) for images in runs}
+        for images, root in roots.items():  # all beforehand: small files just written lie in the processor's caches
+            write_data_set(root, images)
         for number in range(ROUNDS):
             for images, done in runs.items():
                 if number == 0 or images <= SHORT:
                     console().print(f"{images} images, round {number + 1}")
                     with tempfile.TemporaryDirectory() as folder:
-                        done.append(_measure(Path(folder), images, few))
+                        done.append(_measure(Path(folder), roots[images], few))
     fixed = runs.pop(FEW)
     found = [cost for images, done in runs.items() for cost in costs(images, done, fixed)]
     with styled():
@@ -138,9 +141,7 @@ def write_data_set(root: Path, images: int) -> None:
     (root / "manifest.csv").write_text("\n".join(lines) + "\n")
 
 
-def _measure(folder: Path, images: int, few: Path) -> dict[str, Step]:
-    root = folder / "scans"
-    write_data_set(root, images)
+def _measure(folder: Path, root: Path, few: Path) -> dict[str, Step]:
     found = {step: _step(step, root, few, folder) for step in STEPS}
     data = ["data=folder", f"data.root={root}", "cache_dir=cache"]
     small = ["folds=[0]", "trainer.max_epochs=1", f"data.image_size={SIDE}", "data.batch_size=64", "data.size=null"]
