@@ -1,10 +1,11 @@
-"""Hashes of many files, and what stands twice among many keys, in little memory."""
+"""Hashes of many files, in little memory."""
 
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
+
+from csam_lightning.data.repetitions import repetitions
 
 LENGTH = 32
 """Bytes of a SHA-256 hash."""
@@ -46,11 +47,7 @@ class Hashes:
     def repeated(self) -> Iterator[tuple[int, int]]:
         """Yield each position where an earlier hash stands again, and where it stands first, ``UNKNOWN`` left out."""
         beginnings = np.frombuffer(self._bytes, dtype=np.uint64)[:: LENGTH // 8].copy()
-        first = {UNKNOWN: -1}
-        for position in not_alone(beginnings):
-            known = first.setdefault(self[position], position)
-            if 0 <= known < position:
-                yield position, known
+        return repetitions(beginnings, lambda position: None if self[position] == UNKNOWN else self[position])
 
     def __len__(self) -> int:
         """Count the hashes."""
@@ -65,9 +62,3 @@ class Hashes:
         if not 0 <= position < len(self):
             raise IndexError(f"no hash at position {position}")
         return self._bytes[position * LENGTH : (position + 1) * LENGTH].hex()
-
-
-def not_alone(keys: NDArray[np.int64] | NDArray[np.uint64]) -> list[int]:
-    """Return the positions of keys that stand there more than once, in order."""
-    positions: list[int] = np.flatnonzero(pd.Series(keys).duplicated(keep=False)).tolist()
-    return positions

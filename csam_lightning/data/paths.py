@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from csam_lightning.data.hashes import not_alone
 from csam_lightning.data.problems import Problem
+from csam_lightning.data.repetitions import repetitions
 from csam_lightning.data.table import TextTable
 
 if TYPE_CHECKING:
@@ -46,13 +46,11 @@ def file_problems(root: Path, table: TextTable) -> list[tuple[int, Problem]]:
             files[position] = hash((told.st_dev, told.st_ino)) if told.st_ino else 0  # some file systems number none
         elif told:
             found.append((position, table.problem(position, *told)))
-    seen: dict[int, int] = {}
-    for position in not_alone(files):
-        first = seen.setdefault(int(files[position]), position)
-        path, other = paths.iloc[position], paths.iloc[first]
-        if files[position] and first != position and _is_same(root / path, root / other):
+    for again, first in repetitions(files, lambda position: int(files[position]) or None):
+        path, other = paths.iloc[again], paths.iloc[first]
+        if _is_same(root / path, root / other):
             what = f"'{path}' is the same file as '{other}' ({table.place(first)}) through a link"
-            found.append((position, table.problem(position, what, "list each file once")))
+            found.append((again, table.problem(again, what, "list each file once")))
     return sorted(found, key=itemgetter(0))
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from csam_lightning.data.hashes import not_alone
 from csam_lightning.data.problems import Problem
+from csam_lightning.data.repetitions import repetitions
 from csam_lightning.data.table import TextTable
 
 if TYPE_CHECKING:
@@ -86,15 +86,10 @@ def _wrong_cells(table: TextTable, rules: Sequence[_Rule]) -> Iterator[tuple[int
 def _repeated_paths(table: TextTable) -> Iterator[tuple[int, str, Problem]]:
     paths = table.frame["path"]
     hashes = np.fromiter(map(hash, paths), dtype=np.int64, count=len(paths))  # paths themselves take more memory
-    first: dict[str, int] = {}
-    for position in not_alone(hashes):
-        path = paths.iloc[position]
-        if not isinstance(path, str):
-            continue
-        listed = first.setdefault(path, position)
-        if listed != position:
-            what = f"file '{path}' is listed again, first in row {table.rows[listed]}"
-            yield position, "path", table.problem(position, what, "delete a row")
+    empty = paths.isna().to_numpy()
+    for again, first in repetitions(hashes, lambda position: None if empty[position] else paths.iloc[position]):
+        what = f"file '{paths.iloc[again]}' is listed again, first in row {table.rows[first]}"
+        yield again, "path", table.problem(again, what, "delete a row")
 
 
 PATH_RULES = (

@@ -2,12 +2,11 @@
 
 import hashlib
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csam_lightning.data.hashes import UNKNOWN, Hashes, not_alone
+from csam_lightning.data.hashes import UNKNOWN, Hashes
 
 ALIKE = [f"{'ab' * 8}{number:048x}" for number in range(3)]
 """Hashes that differ in their last bytes only."""
@@ -56,9 +55,3 @@ def test_what_is_no_hash_is_refused(other: str) -> None:
 def test_a_position_beyond_the_last_is_an_error() -> None:
     with pytest.raises(IndexError, match="no hash at position 3"):
         Hashes(ALIKE)[3]
-
-
-@given(st.lists(st.integers(0, 5)))
-def test_keys_that_are_not_alone(keys: list[int]) -> None:
-    expected = [position for position, key in enumerate(keys) if keys.count(key) > 1]
-    assert not_alone(np.array(keys, dtype=np.int64)) == expected
