@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SAMPLE_SECONDS = 0.2
+SAMPLE_SHARE = 0.005
+"""Between two samples of a longer command is this share of the time since its start: each takes one core 2 ms."""
 LAST_WORDS = 2000
 """Signs of what a failed command said that are shown."""
-MEMORY_SHARE = 0.01
+MEMORY_SHARE = 0.005
 """Of the time, at most, that looking at memory takes: the kernel counts every page."""
 
 
@@ -28,7 +30,8 @@ class Taken:
 
     Attributes:
         wall: Seconds on the wall clock.
-        cpu: Seconds of CPU time of all its processes, those that ended between two samples but for their last 0.2 s.
+        cpu: Seconds of CPU time of all its processes, those that ended between two samples but for what they took since
+            the first, see ``SAMPLE_SECONDS``.
         memory: Most bytes that they held at once, shared pages counted once.
     """
 
@@ -69,8 +72,8 @@ def observe(command: Sequence[str], *, folder: Path) -> Taken:
 def _watched(process: subprocess.Popen[bytes]) -> tuple[float, int]:
     """Return CPU seconds and peak memory of a process and all that it starts, once it has ended."""
     seen: dict[int, float] = {}
-    memory, due = 0, 0.0
-    while not _ended(process, within=SAMPLE_SECONDS):
+    memory, due, began = 0, 0.0, time.perf_counter()
+    while not _ended(process, within=max(SAMPLE_SECONDS, SAMPLE_SHARE * (time.perf_counter() - began))):
         members = _session(process.pid)
         seen |= members
         looked = time.perf_counter()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from csam_lightning.cell_mirror import Mirror
 from csam_lightning.cell_record import Recorder
 from csam_lightning.display import fold_progress
 from csam_lightning.evaluation.cell import Cell
@@ -39,10 +40,9 @@ def run_cell(
         if cell.config.force:
             set_aside(cell.folder)
         publisher = publish_with()
-        publisher.reopen()
-        publisher.publish(recorder.record())
         try:
-            _train(cell, publisher, recorder)
+            with Mirror(publisher, recorder) as mirror:
+                _train(cell, mirror)
         except BaseException as error:
             publisher.end("FAILED" if isinstance(error, Exception) else "KILLED")
             raise
@@ -50,7 +50,7 @@ def run_cell(
         return _finish(cell, publisher, folder, recorder, config_text)
 
 
-def _train(cell: Cell, publisher: Publisher, recorder: Recorder) -> None:
+def _train(cell: Cell, mirror: Mirror) -> None:
     epochs = cell.config.trainer.max_epochs
     done = {fold.number: len(cell.fold_folder(fold.number).read_history()) for fold in cell.chosen_folds}
     with fold_progress(cell.name, epochs=epochs, done=done) as show:
@@ -58,7 +58,7 @@ def _train(cell: Cell, publisher: Publisher, recorder: Recorder) -> None:
         def watch(event: Event | None) -> None:
             show(event)
             if event is not None:
-                publisher.publish(recorder.record(), patient=False)
+                mirror.refresh()
 
         cross_validate(cell, watch)
 

@@ -1,6 +1,7 @@
-"""Reading the image files of a manifest side by side, in the manifest's order."""
+"""Reading the image files of a manifest in the manifest's order, side by side where that is faster."""
 
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,11 @@ MOST_WORKERS = 16  # by default; each may hold one decoded image of the largest 
 RUN = 16  # files that a thread is handed at a time: handing over costs as much as decoding a small image
 AHEAD = 256  # files under way at once: bounds the memory that results waiting for their turn take
 
+QUICK_SECONDS = 200e-6
+"""Of a file that one thread reads faster than two can: they wait for Python's lock, see ``benchmarks/NOTES.md``."""
+SLOW_RUNS = 2
+"""Runs of slower files, one after the other, from which on threads read: the first may be slow by what it loads."""
+
 T = TypeVar("T")
 
 
@@ -26,13 +32,14 @@ def in_order(
     """Yield what ``read`` makes of each scan's file, in the manifest's order, several at a time.
 
     Threads do it: decoding and hashing release Python's lock, and nothing has to be started or copied. Each is handed
-    several files at a time, unless they are few.
+    several files at a time, unless they are few. Files that take next to no time, small ones in memory, are read one
+    after the other.
 
     Args:
         manifest: The scans.
         read: Reads one file.
         start: The first scan to read.
-        workers: Files read at a time, or None: one per processor, 16 at most.
+        workers: Files read at a time, or None: one as long as files are quick, then one per processor, 16 at most.
 
     Yields:
         The result for each scan, or the InputError it raised, naming manifest row and file; a scan without a usable
@@ -55,6 +62,12 @@ def in_order(
     length = max(1, min(RUN, (total - start) // (4 * threads)))
     paths = enumerate(manifest.table["path"].iloc[start:], start)
     runs = iter(lambda: list(islice(paths, length)), [])
+    slow = 0
+    while workers is None and slow < SLOW_RUNS and (run := next(runs, None)):
+        began = time.perf_counter()
+        results = several(run)
+        slow = slow + 1 if time.perf_counter() - began > QUICK_SECONDS * len(run) else 0
+        yield from results
     with ThreadPoolExecutor(threads) as pool:
         under_way = deque(pool.submit(several, run) for run in islice(runs, AHEAD // length))
         try:

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from pathlib import Path
-from threading import Barrier, Lock
+from threading import Barrier, Lock, get_ident
 
 import numpy as np
 import pandas as pd
@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from csam_lightning.data import reading
 from csam_lightning.data.manifest import Manifest
-from csam_lightning.data.reading import AHEAD, RUN, in_order, or_raise
+from csam_lightning.data.reading import AHEAD, RUN, SLOW_RUNS, in_order, or_raise
 from csam_lightning.errors import InputError
 
 ROOT = Path("scans")
@@ -41,9 +42,9 @@ class Reader:
 @given(
     kinds=st.lists(st.sampled_from(["good", "bad", None]), max_size=3 * AHEAD),
     start=st.integers(0, 50),
-    workers=st.integers(1, 20),
+    workers=st.none() | st.integers(1, 20),
 )
-def test_each_file_is_read_once_and_told_in_its_place(kinds: list[str | None], start: int, workers: int) -> None:
+def test_each_file_is_read_once_and_told_in_its_place(kinds: list[str | None], start: int, workers: int | None) -> None:
     paths = [kind and f"{kind}{number}" for number, kind in enumerate(kinds)]
     reader = Reader()
     told = list(in_order(manifest_of(paths), reader, start=start, workers=workers))
@@ -80,6 +81,22 @@ def test_few_files_are_shared_out_among_all_threads() -> None:
         return path.name
 
     assert list(in_order(manifest_of(["a", "b", "c", "d"]), read, workers=4)) == ["a", "b", "c", "d"]
+
+
+def test_quick_files_are_read_one_after_the_other_in_the_calling_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "QUICK_SECONDS", 60)
+    paths: list[str | None] = ["good"] * 20 * RUN
+    readers = list(in_order(manifest_of(paths), lambda _: get_ident()))
+    assert set(readers) == {get_ident()}
+
+
+def test_slow_files_are_read_by_threads_once_they_are_known_to_be_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "QUICK_SECONDS", 0)
+    paths: list[str | None] = ["good"] * 100 * RUN
+    readers = list(in_order(manifest_of(paths), lambda _: get_ident()))
+    alone = SLOW_RUNS * RUN
+    assert set(readers[:alone]) == {get_ident()}
+    assert get_ident() not in readers[alone:]
 
 
 def test_first_error_is_raised_when_what_is_being_read_is_done_and_nothing_more_is_read() -> None:
