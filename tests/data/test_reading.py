@@ -85,14 +85,14 @@ def test_few_files_are_shared_out_among_all_threads() -> None:
 
 def test_quick_files_are_read_one_after_the_other_in_the_calling_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "QUICK_SECONDS", 60)
-    paths: list[str | None] = ["good"] * 20 * RUN
+    paths: list[str | None] = [*["good"] * 20 * RUN]
     readers = list(in_order(manifest_of(paths), lambda _: get_ident()))
     assert set(readers) == {get_ident()}
 
 
 def test_slow_files_are_read_by_threads_once_they_are_known_to_be_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "QUICK_SECONDS", 0)
-    paths: list[str | None] = ["good"] * 100 * RUN
+    paths: list[str | None] = [*["good"] * 100 * RUN]
     readers = list(in_order(manifest_of(paths), lambda _: get_ident()))
     alone = SLOW_RUNS * RUN
     assert set(readers[:alone]) == {get_ident()}
