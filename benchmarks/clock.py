@@ -7,6 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+STATUS = Path("/proc/self/status")
+"""What Linux tells of a process."""
+
 
 @dataclass(frozen=True)
 class Spent:
@@ -53,9 +56,17 @@ def peak_memory() -> int:
 
     Linux' own ``ru_maxrss`` counts what the process held that this one was forked from, before its program was started.
     """
-    status = Path("/proc/self/status")
-    if status.exists():
-        [peak] = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
-        return int(peak.split()[1]) * 1024
+    if STATUS.exists():
+        return _told("VmHWM")
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def memory_now() -> int:
+    """Return the memory that this process holds, in bytes; on Linux only."""
+    return _told("VmRSS")
+
+
+def _told(what: str) -> int:
+    [line] = [line for line in STATUS.read_text().splitlines() if line.startswith(f"{what}:")]
+    return int(line.split()[1]) * 1024

@@ -3,10 +3,12 @@
 import json
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks.clock import peak_memory, timed
+from benchmarks.clock import StopWatch, memory_now, peak_memory
+from csam_lightning.allocator import return_freed_memory
 from csam_lightning.data.manifest import Manifest, load_manifest
 
 SIDE = 32
@@ -56,8 +58,24 @@ STEPS: Mapping[str, Callable[[Path, Path], Work]] = {
 """What is done with a data set before a cell trains: folder of the data set, folder of the cache → the step."""
 
 
-def seconds(step: str, root: Path, few: Path, folder: Path) -> float:
-    """Return the seconds that a step takes, after it was done once for another data set.
+@dataclass(frozen=True)
+class Step:
+    """What a step took.
+
+    Attributes:
+        seconds: On the wall clock.
+        memory: Most bytes that its processes held.
+        kept: Bytes that its process held once the step was done, with what came of it, and had given back what was
+            freed; None where no one asked.
+    """
+
+    seconds: float
+    memory: int
+    kept: int | None = None
+
+
+def measure(step: str, root: Path, few: Path, folder: Path) -> Step:
+    """Return what a step takes, after it was done once for another data set.
 
     Args:
         step: One of ``STEPS``.
@@ -66,10 +84,17 @@ def seconds(step: str, root: Path, few: Path, folder: Path) -> float:
         folder: For the caches; that of ``root`` is ``cache`` there.
     """
     STEPS[step](few, folder / "warm-up")()
-    return timed(STEPS[step](root, folder / "cache")).wall
+    work = STEPS[step](root, folder / "cache")
+    watch = StopWatch()
+    made = work()
+    seconds = watch.lap().wall
+    return_freed_memory()
+    kept = memory_now()
+    del made
+    return Step(seconds, peak_memory(), kept)
 
 
 if __name__ == "__main__":
     name, *paths = sys.argv[1:]
     *folders, told = map(Path, paths)
-    told.write_text(json.dumps({"seconds": seconds(name, *folders), "memory": peak_memory()}))
+    told.write_text(json.dumps(asdict(measure(name, *folders))))

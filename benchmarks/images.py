@@ -6,7 +6,6 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 from statistics import median
@@ -16,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.growth import draw_growth
-from benchmarks.image_steps import SIDE, STEPS
+from benchmarks.image_steps import SIDE, STEPS, Step
 from benchmarks.observer import observe
 from benchmarks.options import at_least
 from benchmarks.results import machine, publish
@@ -45,12 +44,13 @@ NOTES = (
 its own, after it was done there once for {FEW} images, so that what it loads at its first use is not counted. Seconds:
 of the whole step; microseconds per image: of each image beyond {FEW}, so that what does not grow is left out: what a
 step took of {FEW} images, in the same run, is taken off. Medians of {ROUNDS} rounds in turns, above {SHORT} images of
-one. training: an epoch of one fold, batch 64, per training image. Memory: the most that the step's process held; of
-training all of its processes, looked at about once a second, shared pages counted once.""",
+one. training: an epoch of one fold, batch 64, per training image. Peak memory: the most that the step's process held;
+of training all of its processes, looked at about once a second, shared pages counted once. Memory kept: what the step's
+process still held when it was done, with what came of it, and what was freed had gone back to the system.""",
 )
 
 
-PER_IMAGE, MEMORY = "µs per image", "peak memory / MB"
+PER_IMAGE, MEMORY, KEPT = "µs per image", "peak memory / MB", "memory kept / MB"
 
 
 class Cost(NamedTuple):
@@ -61,18 +61,11 @@ class Cost(NamedTuple):
     seconds: float
     each: float
     memory: float
+    kept: float | None
 
 
 FIGURED: dict[str, Callable[[Cost], float]] = {PER_IMAGE: attrgetter("each"), MEMORY: attrgetter("memory")}
 """What the figure shows."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """What a step took: seconds, and the most bytes that its processes held."""
-
-    seconds: float
-    memory: int
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -106,7 +99,7 @@ def main(options: argparse.Namespace) -> None:
     found = [cost for images, done in runs.items() for cost in costs(images, done, fixed)]
     with styled():
         figure = draw_growth({each: _lines(found, get) for each, get in FIGURED.items()}, over="images")
-    table = Table("images", "Cost per image", ["images", "step", "seconds", PER_IMAGE, MEMORY], found)
+    table = Table("images", "Cost per image", ["images", "step", "seconds", PER_IMAGE, MEMORY, KEPT], found)
     publish("images", f"python -m benchmarks {shlex.join(sys.argv[1:])}", facts, [table], NOTES, figure=figure)
 
 
@@ -116,7 +109,8 @@ def costs(images: int, runs: list[dict[str, Step]], few: list[dict[str, Step]]) 
         seconds, start = (median(run[step].seconds for run in of) for of in (runs, few))
         share = TRAINING_SHARE if step == TRAINING else 1.0
         each = 1e6 * (seconds - start) / (share * (images - FEW))
-        yield Cost(images, step, seconds, each, median(run[step].memory for run in runs) / 1e6)
+        memory, kept = (median(getattr(run[step], what) or 0 for run in runs) / 1e6 for what in ("memory", "kept"))
+        yield Cost(images, step, seconds, each, memory, kept or None)
 
 
 def _lines(found: Sequence[Cost], get: Callable[[Cost], float]) -> dict[str, dict[int, float]]:

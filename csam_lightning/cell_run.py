@@ -36,6 +36,7 @@ def run_cell(
         FoldsFailedError: A fold failed.
     """
     recorder = Recorder(cell, params, code_tags())
+    texts = {"config.yaml": config_text, "environment.txt": describe_environment()}
     with cell_locked(cell.folder):
         if cell.config.force:
             set_aside(cell.folder)
@@ -47,7 +48,7 @@ def run_cell(
             publisher.end("FAILED" if isinstance(error, Exception) else "KILLED")
             raise
         publisher.publish(recorder.record())
-        return _finish(cell, publisher, folder, recorder, config_text)
+        return _finish(cell, publisher, folder, recorder, texts)
 
 
 def _train(cell: Cell, mirror: Mirror) -> None:
@@ -63,8 +64,7 @@ def _train(cell: Cell, mirror: Mirror) -> None:
         cross_validate(cell, watch)
 
 
-def _finish(cell: Cell, publisher: Publisher, folder: Path, recorder: Recorder, config_text: str) -> CellResult:
-    texts = {"config.yaml": config_text, "environment.txt": describe_environment()}
+def _finish(cell: Cell, publisher: Publisher, folder: Path, recorder: Recorder, texts: Mapping[str, str]) -> CellResult:
     runs = RunIds(publisher.run_id, publisher.fold_run_ids)
     whole = sum_up(cell, cell.finished_folds)
     kept = write_results(cell, whole, (cell.folder / "results").absolute(), texts=texts, runs=runs)

@@ -15,6 +15,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from csam_lightning.allocator import return_freed_memory
 from csam_lightning.cell_run import run_cell
 from csam_lightning.cli import one_line
 from csam_lightning.config import TrainerConfig
@@ -73,11 +74,16 @@ def _train_alone(composed: DictConfig, folder: Path) -> None:
 
 
 def _prepare(composed: DictConfig) -> Cell:
-    """Return the cell; what its folds import is loaded meanwhile, as soon as its data are known to be sound."""
+    """Return the cell; what its folds import is loaded meanwhile, as soon as its data are known to be sound.
+
+    While folds train, this process holds no more than the cell: what reading its data has freed is given back.
+    """
     config = with_share_of_machine(job_settings(composed), HydraConfig.get().launcher)
     manifest = read_data(config)
     preloaded_context(*FOLD_MODULES)
-    return prepare_cell(config, manifest)
+    cell = prepare_cell(config, manifest)
+    return_freed_memory()
+    return cell
 
 
 def _how_to_look(uri: str) -> str:

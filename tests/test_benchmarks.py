@@ -26,8 +26,8 @@ from benchmarks.clock import Spent
 from benchmarks.fold import FoldFigures, Rounds, measure_rounds
 from benchmarks.gpu import verdict
 from benchmarks.growth import draw_growth
-from benchmarks.image_steps import STEPS
-from benchmarks.images import FEW, LEAST, Step, costs, write_data_set
+from benchmarks.image_steps import STEPS, Step
+from benchmarks.images import FEW, LEAST, costs, write_data_set
 from benchmarks.layouts import rows_of
 from benchmarks.limit import GraphedLoop
 from benchmarks.observer import CommandFailedError, Taken, observe
@@ -124,11 +124,12 @@ def test_a_fold_in_bf16_has_no_usual_row() -> None:
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
 def test_cost_per_image_leaves_out_what_few_images_take() -> None:
     few = [{"check": Step(seconds, 0), "training": Step(1.0, 0)} for seconds in (1.0, 2.0, 9.0)]
-    many = [{"check": Step(4.8, 10**6), "training": Step(2.12, 0)}]
+    many = [{"check": Step(4.8, 10**6, 5 * 10**5), "training": Step(2.12, 0)}]
     check, training = costs(FEW + 1400, many, few)
     assert check[:2] == (1700, "check")
-    assert check[2:] == pytest.approx((4.8, 2000, 1.0))
+    assert check[2:] == pytest.approx((4.8, 2000, 1.0, 0.5))
     assert training[3] == pytest.approx(1000)  # of 1,400 images 1,120 train
+    assert training.kept is None
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
@@ -138,7 +139,7 @@ def test_steps_of_a_data_set_are_timed_in_processes_of_their_own(tmp_path: Path)
     for step in STEPS:
         taken = images._step(step, tmp_path / "scans", tmp_path / "few", tmp_path)
         assert taken.seconds > 0
-        assert taken.memory > 10**7
+        assert (taken.kept or 0) > 10**7
         assert len(list(tmp_path.glob("cache/scans-*px-*/"))) == (step in {"cache", "folds"})
 
 

@@ -140,10 +140,10 @@ class _Convolve(torch.autograd.Function):
         rows, columns = ((length + 2 * padding - side) // stride + 1 for length in (height, width))
         result = _zeros(pixels, (batch, rows, columns, channels))
         ctx.elements = _elements(side, (height, width), (rows, columns), stride, padding)
-        for element in ctx.elements:
+        for element, weights in zip(ctx.elements, kernel.flatten(0, 1).unbind(), strict=True):
             seen = pixels[element.taken]
-            added = _multiply(_rows(seen), kernel[element.row, element.column])
-            result[element.reached] += added.view(*seen.shape[:3], channels)
+            added = _multiply(_rows(seen), weights)
+            result[element.reached].add_(added.view(*seen.shape[:3], channels))
         ctx.save_for_backward(pixels, kernel)
         return result.to(pixels.dtype).permute(0, 3, 1, 2)
 
@@ -156,11 +156,12 @@ class _Convolve(torch.autograd.Function):
         errors = gradient.permute(0, 2, 3, 1).contiguous()
         of_pixels = _zeros(pixels, pixels.shape)
         of_kernel = torch.empty_like(kernel, dtype=of_pixels.dtype)
-        for element in ctx.elements:
+        each = zip(ctx.elements, kernel.flatten(0, 1).unbind(), of_kernel.flatten(0, 1).unbind(), strict=True)
+        for element, weights, of_weights in each:
             seen = pixels[element.taken]
             error_rows, seen_rows = _rows(errors[element.reached]), _rows(seen)
-            of_pixels[element.taken] += _multiply(error_rows, kernel[element.row, element.column].T).view(seen.shape)
-            of_kernel[element.row, element.column] = _multiply(error_rows.T, seen_rows.T)
+            of_pixels[element.taken].add_(_multiply(error_rows, weights.T).view(seen.shape))
+            of_weights.copy_(_multiply(error_rows.T, seen_rows.T))
         return of_pixels.to(pixels.dtype).permute(0, 3, 1, 2), of_kernel.permute(2, 3, 0, 1), None, None
 
 
