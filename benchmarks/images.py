@@ -45,7 +45,7 @@ its own, after it was done there once for {FEW} images, so that what it loads at
 of the whole step; microseconds per image: of each image beyond {FEW}, so that what does not grow is left out: what a
 step took of {FEW} images, in the same run, is taken off. Medians of {ROUNDS} rounds in turns, above {SHORT} images of
 one. training: an epoch of one fold, batch 64, per training image. Peak memory: the most that the step's process held;
-of training all of its processes, looked at about once a second, shared pages counted once. Memory kept: what the step's
+of training all of its processes, looked at every second or two, shared pages counted once. Memory kept: what the step's
 process still held when it was done, with what came of it, and what was freed had gone back to the system.""",
 )
 

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-SAMPLE_SECONDS = 0.2
+SAMPLE_SECONDS, MOST_SECONDS = 0.2, 1.0
+"""Between two samples of a command that has just begun, and of one that takes minutes: each takes a core 2 ms."""
 SAMPLE_SHARE = 0.005
-"""Between two samples of a longer command is this share of the time since its start: each takes one core 2 ms."""
+"""In between: of the time since its start."""
 LAST_WORDS = 2000
 """Signs of what a failed command said that are shown."""
 MEMORY_SHARE = 0.005
@@ -31,7 +32,7 @@ class Taken:
     Attributes:
         wall: Seconds on the wall clock.
         cpu: Seconds of CPU time of all its processes, those that ended between two samples but for what they took since
-            the first, see ``SAMPLE_SECONDS``.
+            the first of the two, at most 0.2 s in short commands, 1 s in those of minutes.
         memory: Most bytes that they held at once, shared pages counted once.
     """
 
@@ -73,7 +74,7 @@ def _watched(process: subprocess.Popen[bytes]) -> tuple[float, int]:
     """Return CPU seconds and peak memory of a process and all that it starts, once it has ended."""
     seen: dict[int, float] = {}
     memory, due, began = 0, 0.0, time.perf_counter()
-    while not _ended(process, within=max(SAMPLE_SECONDS, SAMPLE_SHARE * (time.perf_counter() - began))):
+    while not _ended(process, within=_pause(time.perf_counter() - began)):
         members = _session(process.pid)
         seen |= members
         looked = time.perf_counter()
@@ -82,6 +83,11 @@ def _watched(process: subprocess.Popen[bytes]) -> tuple[float, int]:
             now = time.perf_counter()
             due = now + (now - looked) / MEMORY_SHARE
     return sum(seen.values()), memory
+
+
+def _pause(elapsed: float) -> float:
+    """Return the seconds until the next sample, so many after the command's start."""
+    return min(MOST_SECONDS, max(SAMPLE_SECONDS, SAMPLE_SHARE * elapsed))
 
 
 def _ended(process: subprocess.Popen[bytes], *, within: float) -> bool:

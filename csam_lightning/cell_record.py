@@ -45,8 +45,9 @@ class Recorder:
         if number in self._finished:
             return self._finished[number]
         files = self._cell.fold_folder(number)
+        finished = files.finished  # asked first: what is read then is all that there will be
         record = FoldRecord(number, files.read_history())
-        if not files.finished:
+        if not finished:
             return record
         result = fold_result(self._cell, number)
         metrics = {_metric_name(name): value for name, value in result.metrics.items()}

@@ -41,11 +41,12 @@ def run_cell(
         if cell.config.force:
             set_aside(cell.folder)
         publisher = publish_with()
+        mirror = Mirror(publisher, recorder)
         try:
-            with Mirror(publisher, recorder) as mirror:
+            with mirror:
                 _train(cell, mirror)
         except BaseException as error:
-            publisher.end("FAILED" if isinstance(error, Exception) else "KILLED")
+            mirror.end("FAILED" if isinstance(error, Exception) else "KILLED")
             raise
         publisher.publish(recorder.record())
         return _finish(cell, publisher, folder, recorder, texts)

@@ -7,6 +7,9 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
+
+_UMASK = Lock()
 
 
 @contextmanager
@@ -60,6 +63,8 @@ def zip_is_whole(path: Path) -> bool:
 
 
 def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
+    """Return the process's mask, which is told only by setting another: two threads at once could leave that one."""
+    with _UMASK:
+        mask = os.umask(0)
+        os.umask(mask)
     return mask

@@ -76,12 +76,13 @@ def _train_alone(composed: DictConfig, folder: Path) -> None:
 def _prepare(composed: DictConfig) -> Cell:
     """Return the cell; what its folds import is loaded meanwhile, as soon as its data are known to be sound.
 
-    While folds train, this process holds no more than the cell: what reading its data has freed is given back.
+    What is not needed while folds train goes back to the system: the manifest, and what reading it has freed.
     """
     config = with_share_of_machine(job_settings(composed), HydraConfig.get().launcher)
     manifest = read_data(config)
     preloaded_context(*FOLD_MODULES)
     cell = prepare_cell(config, manifest)
+    del manifest
     return_freed_memory()
     return cell
 

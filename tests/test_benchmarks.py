@@ -139,15 +139,16 @@ def test_steps_of_a_data_set_are_timed_in_processes_of_their_own(tmp_path: Path)
     for step in STEPS:
         taken = images._step(step, tmp_path / "scans", tmp_path / "few", tmp_path)
         assert taken.seconds > 0
+        assert taken.memory > 10**7
         assert (taken.kept or 0) > 10**7
         assert len(list(tmp_path.glob("cache/scans-*px-*/"))) == (step in {"cache", "folds"})
 
 
 def test_a_command_is_measured_with_all_that_it_starts(tmp_path: Path) -> None:
-    work = "import time; x = bytearray(10**8); sum(range(4 * 10**7)); time.sleep(2)"  # memory is looked at each second
+    work = "import time; x = bytearray(10**8); sum(range(4 * 10**7)); time.sleep(5)"  # memory is looked at now and then
     code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {work!r}])"
     taken = observe([sys.executable, "-c", code], folder=tmp_path)
-    assert taken.wall > 2
+    assert taken.wall > 5
     assert taken.cpu > 0.1
     assert taken.memory > 10**8
 

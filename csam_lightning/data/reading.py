@@ -18,8 +18,9 @@ MOST_WORKERS = 16  # by default; each may hold one decoded image of the largest 
 RUN = 16  # files that a thread is handed at a time: handing over costs as much as decoding a small image
 AHEAD = 256  # files under way at once: bounds the memory that results waiting for their turn take
 
-QUICK_SECONDS = 200e-6
-"""Of a file that one thread reads faster than two can: they wait for Python's lock, see ``benchmarks/NOTES.md``."""
+QUICK_SECONDS, QUICK_HASH_SECONDS = 200e-6, 50e-6
+"""Of a file that one thread decodes, or hashes, faster than two: they wait for Python's lock, see
+``benchmarks/NOTES.md``. Hashing waits less."""
 SLOW_RUNS = 2
 """Runs of slower files, one after the other, from which on threads read: the first may be slow by what it loads."""
 
@@ -27,19 +28,24 @@ T = TypeVar("T")
 
 
 def in_order(
-    manifest: Manifest, read: Callable[[Path], T], *, start: int = 0, workers: int | None = None
+    manifest: Manifest,
+    read: Callable[[Path], T],
+    *,
+    start: int = 0,
+    workers: int | None = None,
+    quick_seconds: float = QUICK_SECONDS,
 ) -> Generator[T | InputError, None, None]:
-    """Yield what ``read`` makes of each scan's file, in the manifest's order, several at a time.
+    """Yield what ``read`` makes of each scan's file, in the manifest's order, several at a time unless they are quick.
 
     Threads do it: decoding and hashing release Python's lock, and nothing has to be started or copied. Each is handed
-    several files at a time, unless they are few. Files that take next to no time, small ones in memory, are read one
-    after the other.
+    several files at a time, unless they are few.
 
     Args:
         manifest: The scans.
         read: Reads one file.
         start: The first scan to read.
         workers: Files read at a time, or None: one as long as files are quick, then one per processor, 16 at most.
+        quick_seconds: What one thread takes at most for a quick file.
 
     Yields:
         The result for each scan, or the InputError it raised, naming manifest row and file; a scan without a usable
@@ -66,7 +72,7 @@ def in_order(
     while workers is None and slow < SLOW_RUNS and (run := next(runs, None)):
         began = time.perf_counter()
         results = several(run)
-        slow = slow + 1 if time.perf_counter() - began > QUICK_SECONDS * len(run) else 0
+        slow = slow + 1 if time.perf_counter() - began > quick_seconds * len(run) else 0
         yield from results
     with ThreadPoolExecutor(threads) as pool:
         under_way = deque(pool.submit(several, run) for run in islice(runs, AHEAD // length))

@@ -24,7 +24,7 @@ from csam_lightning.data.hashes import LENGTH, Hashes
 from csam_lightning.data.images import decode_image, range_of, read_bytes, resize_grey, sample_peak
 from csam_lightning.data.manifest import Manifest, listing
 from csam_lightning.data.problems import errors_in, warnings_in
-from csam_lightning.data.reading import in_order, or_raise
+from csam_lightning.data.reading import QUICK_HASH_SECONDS, in_order, or_raise
 from csam_lightning.data.row_file import ARRAY, JOURNAL, Row, add_rows, rows_there
 from csam_lightning.data.table import ROWS_TOGETHER
 from csam_lightning.errors import InputError
@@ -86,7 +86,7 @@ def cached_scans(manifest: Manifest, image_size: int, cache_dir: Path, *, worker
         image_size: Height and width wanted, pixels.
         cache_dir: Folder for the arrays; made if missing. Processes may share it. What an interruption has left of an
             array there is gone on with.
-        workers: Files read at a time, or None: one per processor, 16 at most.
+        workers: Files read at a time, or None: see :func:`csam_lightning.data.reading.in_order`.
 
     Raises:
         InputError: An image cannot be read (naming manifest row and file), two scans of different label, package or
@@ -177,7 +177,8 @@ def _array(items: Iterator[object]) -> Iterator[str]:
 
 
 def _file_hashes(manifest: Manifest, workers: int | None) -> Hashes:
-    return Hashes(or_raise(in_order(manifest, _file_hash, workers=workers)))
+    hashes = in_order(manifest, _file_hash, workers=workers, quick_seconds=QUICK_HASH_SECONDS)
+    return Hashes(or_raise(hashes))
 
 
 def _file_hash(path: Path) -> str:

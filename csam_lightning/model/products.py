@@ -91,14 +91,10 @@ class _Element:
     """One element of a kernel.
 
     Attributes:
-        row: Its row in the kernel.
-        column: Its column.
         taken: The pixels (batch, H, W) that it meets.
         reached: The pixels of the result that they add to.
     """
 
-    row: int
-    column: int
     taken: Index
     reached: Index
 
@@ -107,13 +103,13 @@ class _Element:
 def _elements(
     kernel: int, sides: tuple[int, int], results: tuple[int, int], stride: int, padding: int
 ) -> tuple[_Element, ...]:
-    """Return the elements of a kernel of that side, for maps (height, width) of pixels and of results."""
+    """Return the elements of a kernel of that side, row by row, for maps (height, width) of pixels and of results."""
     every = slice(None)
     found: list[_Element] = []
     for row, column in product(range(kernel), repeat=2):
         taken_rows, reached_rows = _met(row - padding, sides[0], results[0], stride)
         taken_columns, reached_columns = _met(column - padding, sides[1], results[1], stride)
-        found.append(_Element(row, column, (every, taken_rows, taken_columns), (every, reached_rows, reached_columns)))
+        found.append(_Element((every, taken_rows, taken_columns), (every, reached_rows, reached_columns)))
     return tuple(found)
 
 

@@ -1,4 +1,4 @@
-"""Files are read side by side: in the manifest's order, each once, and not far ahead of who takes the results."""
+"""Files are read side by side unless they are quick: in order, each once, not far ahead of who takes the results."""
 
 import time
 from collections import Counter
@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csam_lightning.data import reading
 from csam_lightning.data.manifest import Manifest
 from csam_lightning.data.reading import AHEAD, RUN, SLOW_RUNS, in_order, or_raise
 from csam_lightning.errors import InputError
@@ -83,20 +82,32 @@ def test_few_files_are_shared_out_among_all_threads() -> None:
     assert list(in_order(manifest_of(["a", "b", "c", "d"]), read, workers=4)) == ["a", "b", "c", "d"]
 
 
-def test_quick_files_are_read_one_after_the_other_in_the_calling_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "QUICK_SECONDS", 60)
-    paths: list[str | None] = [*["good"] * 20 * RUN]
-    readers = list(in_order(manifest_of(paths), lambda _: get_ident()))
-    assert set(readers) == {get_ident()}
+def readers(files: int, *, quick_seconds: float) -> list[int | InputError]:
+    """Return the thread that each file is read by."""
+    paths: list[str | None] = [*["good"] * files]
+    return list(in_order(manifest_of(paths), lambda _: get_ident(), quick_seconds=quick_seconds))
 
 
-def test_slow_files_are_read_by_threads_once_they_are_known_to_be_slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "QUICK_SECONDS", 0)
-    paths: list[str | None] = [*["good"] * 100 * RUN]
-    readers = list(in_order(manifest_of(paths), lambda _: get_ident()))
-    alone = SLOW_RUNS * RUN
-    assert set(readers[:alone]) == {get_ident()}
-    assert get_ident() not in readers[alone:]
+def test_quick_files_are_read_one_after_the_other_in_the_calling_thread() -> None:
+    assert readers(20 * RUN, quick_seconds=60) == [get_ident()] * 20 * RUN
+
+
+def test_slow_files_are_read_by_threads_once_they_are_known_to_be_slow() -> None:
+    read_by, alone = readers(100 * RUN, quick_seconds=0), SLOW_RUNS * RUN
+    assert read_by[:alone] == [get_ident()] * alone
+    assert get_ident() not in read_by[alone:]
+
+
+def test_one_slow_run_between_quick_ones_brings_no_threads() -> None:
+    """As the first file is, which loads what reads it."""
+
+    def read(path: Path) -> int:
+        if path.name in {"0", str(2 * RUN)}:
+            time.sleep(0.5)
+        return get_ident()
+
+    paths: list[str | None] = [str(number) for number in range(20 * RUN)]
+    assert set(in_order(manifest_of(paths), read, quick_seconds=0.5 / RUN)) == {get_ident()}
 
 
 def test_first_error_is_raised_when_what_is_being_read_is_done_and_nothing_more_is_read() -> None:
