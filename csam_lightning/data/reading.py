@@ -9,7 +9,7 @@ from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from threading import Event
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from csam_lightning.data.manifest import Manifest
 from csam_lightning.errors import InputError
@@ -23,8 +23,13 @@ QUICK_SECONDS, QUICK_HASH_SECONDS = 200e-6, 50e-6
 ``benchmarks/NOTES.md``. Hashing waits less."""
 SLOW_RUNS = 2
 """Runs of slower files, one after the other, from which on threads read: the first may be slow by what it loads."""
+FIRST_STRETCH = 64
+"""Runs that threads read until one by one is tried again, and twice as many each time that files are still slow: so a
+disk that was busy for a moment does not slow down all that comes after it, and trying costs next to nothing."""
 
 T = TypeVar("T")
+Run: TypeAlias = Sequence[tuple[int, object]]
+"""Positions and paths of some scans."""
 
 
 def in_order(
@@ -61,27 +66,47 @@ def in_order(
         except InputError as error:
             return InputError(f"'{path}' {error.what}", where=manifest.where(position), mend=error.mend)
 
-    def several(run: Sequence[tuple[int, object]]) -> list[T | InputError]:
+    def several(run: Run) -> list[T | InputError]:
         return [one(*each) for each in run if not abandoned.is_set()]
 
     total, threads = len(manifest.table), workers or min(os.cpu_count() or 1, MOST_WORKERS)
     length = max(1, min(RUN, (total - start) // (4 * threads)))
     paths = enumerate(manifest.table["path"].iloc[start:], start)
-    runs = iter(lambda: list(islice(paths, length)), [])
-    slow = 0
-    while workers is None and slow < SLOW_RUNS and (run := next(runs, None)):
-        began = time.perf_counter()
-        results = several(run)
-        slow = slow + 1 if time.perf_counter() - began > quick_seconds * len(run) else 0
-        yield from results
+    runs: Iterator[Run] = iter(lambda: list(islice(paths, length)), [])
     with ThreadPoolExecutor(threads) as pool:
-        under_way = deque(pool.submit(several, run) for run in islice(runs, AHEAD // length))
         try:
-            while under_way:
-                yield from under_way.popleft().result()
-                under_way.extend(pool.submit(several, run) for run in islice(runs, 1))
+            stretch = 0
+            while workers is None and (alone := (yield from _one_by_one(runs, several, quick_seconds * length))):
+                stretch = FIRST_STRETCH if alone > stretch else 2 * stretch
+                yield from _side_by_side(islice(runs, stretch), several, pool, AHEAD // length)
+            yield from _side_by_side(runs, several, pool, AHEAD // length)
         finally:
             abandoned.set()
+
+
+def _one_by_one(
+    runs: Iterator[Run], several: Callable[[Run], list[T]], quick_seconds: float
+) -> Generator[T, None, int]:
+    """Yield results of runs until some one after the other are slow; return how many were read, 0 if none is left."""
+    slow = 0
+    for number, run in enumerate(runs, start=1):
+        began = time.perf_counter()
+        results = several(run)
+        slow = slow + 1 if time.perf_counter() - began > quick_seconds else 0
+        yield from results
+        if slow == SLOW_RUNS:
+            return number
+    return 0
+
+
+def _side_by_side(
+    runs: Iterator[Run], several: Callable[[Run], list[T]], pool: ThreadPoolExecutor, ahead: int
+) -> Iterator[T]:
+    """Yield results of runs that threads read, so many runs ahead."""
+    under_way = deque(pool.submit(several, run) for run in islice(runs, ahead))
+    while under_way:
+        yield from under_way.popleft().result()
+        under_way.extend(pool.submit(several, run) for run in islice(runs, 1))
 
 
 def or_raise(results: Generator[T | InputError, None, None]) -> Iterator[T]:

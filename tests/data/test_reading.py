@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from itertools import accumulate, pairwise
 from pathlib import Path
 from threading import Barrier, Lock, get_ident
 
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from csam_lightning.data.manifest import Manifest
-from csam_lightning.data.reading import AHEAD, RUN, SLOW_RUNS, in_order, or_raise
+from csam_lightning.data.reading import AHEAD, FIRST_STRETCH, RUN, SLOW_RUNS, in_order, or_raise
 from csam_lightning.errors import InputError
 
 ROOT = Path("scans")
@@ -92,10 +93,14 @@ def test_quick_files_are_read_one_after_the_other_in_the_calling_thread() -> Non
     assert readers(20 * RUN, quick_seconds=60) == [get_ident()] * 20 * RUN
 
 
-def test_slow_files_are_read_by_threads_once_they_are_known_to_be_slow() -> None:
-    read_by, alone = readers(100 * RUN, quick_seconds=0), SLOW_RUNS * RUN
-    assert read_by[:alone] == [get_ident()] * alone
-    assert get_ident() not in read_by[alone:]
+def test_slow_files_are_read_by_threads_and_one_by_one_is_tried_ever_more_rarely() -> None:
+    stretches = [SLOW_RUNS, FIRST_STRETCH, SLOW_RUNS, 2 * FIRST_STRETCH, SLOW_RUNS, 7]
+    read_by = readers(sum(stretches) * RUN, quick_seconds=0)
+    runs = [{*read_by[first : first + RUN]} for first in range(0, len(read_by), RUN)]
+    ends = list(accumulate(stretches))
+    for number, (begin, end) in enumerate(pairwise([0, *ends])):
+        alone = [run == {get_ident()} for run in runs[begin:end]]
+        assert set(alone) == {number % 2 == 0}
 
 
 def test_one_slow_run_between_quick_ones_brings_no_threads() -> None:
