@@ -33,7 +33,9 @@ NOTES = (
     """A turn is some training steps of benchmarks/limit.py's bare loop, tensors in memory; all ways take
 turns in one process. Ratios are medians of the rounds, with the least and the most. plain is PyTorch's own, channel by
 channel. products from N: channels last, and convolutions with N channels or more as csam_lightning/model/products.py
-does them. Which way the product trains is decided in csam_lightning/training/layout.py.""",
+does them. tiles, products from N: besides, in fp32, those with 3×3 kernels and up to 256 channels as
+csam_lightning/model/winograd.py does them. Which way the product trains is decided in
+csam_lightning/training/layout.py.""",
 )
 
 
@@ -98,7 +100,7 @@ def _turns(task: Task, rounds: int, clock: str) -> Iterator[tuple[str, float]]:
     torch.set_num_threads(task.threads)
     with tempfile.TemporaryDirectory() as scratch:
         job = fold_job(task, Path(scratch), epochs=1)
-        loops = {way: BareLoop(task, job, arrange) for way, arrange in _ways(task.accelerator).items()}
+        loops = {way: BareLoop(task, job, arrange) for way, arrange in _ways(task).items()}
         for number in range(rounds + 1):
             for way, loop in loops.items():
                 spent = timed(loop.train)
@@ -106,10 +108,12 @@ def _turns(task: Task, rounds: int, clock: str) -> Iterator[tuple[str, float]]:
                     yield way, float(getattr(spent, clock))
 
 
-def _ways(accelerator: str) -> "dict[str, Callable[[nn.Module], object]]":
+def _ways(task: Task) -> "dict[str, Callable[[nn.Module], object]]":
     import torch
 
     from csam_lightning.model.products import convolve_by_products
+    from csam_lightning.model.winograd import convolve_by_tiles
+    from csam_lightning.training.layout import MOST_BY_TILES
 
     def plain(_: "nn.Module") -> None:
         """Leave the network as PyTorch builds it."""
@@ -121,7 +125,15 @@ def _ways(accelerator: str) -> "dict[str, Callable[[nn.Module], object]]":
         channels_last(network)
         convolve_by_products(network, least_channels=least_channels)
 
+    def tiles(network: "nn.Module", least_channels: int) -> None:
+        products(network, least_channels)
+        convolve_by_tiles(network, most_channels=MOST_BY_TILES)
+
     ways: dict[str, Callable[[nn.Module], object]] = {"plain": plain, "channels last": channels_last}
-    if accelerator == "gpu":
+    if task.accelerator == "gpu":
         return ways
-    return ways | {f"products from {least}": partial(products, least_channels=least) for least in (512, 256)}
+    for least in (512, 256):
+        ways[f"products from {least}"] = partial(products, least_channels=least)
+        if task.precision == "32-true":
+            ways[f"tiles, products from {least}"] = partial(tiles, least_channels=least)
+    return ways

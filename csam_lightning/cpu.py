@@ -7,11 +7,28 @@ BF16_WITH_ANY_OF = frozenset({"avx512bw", "avx_ne_convert"})
 """Instructions of x86 without which PyTorch 2.15 multiplies bf16 numbers one by one."""
 
 
+ZEN_3_AND_4 = {"vendor_id": "AuthenticAMD", "cpu family": "25"}
+"""Of these Zen 4 has AVX-512, and carries its instructions out in two halves."""
+
+
 def lacks_bf16() -> bool:
     """Return whether bf16 is known to be slow here; only Linux on x86 tells."""
+    flags = _told().get("flags", "").split()
+    return bool(flags) and BF16_WITH_ANY_OF.isdisjoint(flags)
+
+
+def multiplies_256_bits() -> bool:
+    """Return whether a core is known to multiply 256 bits at a time, not 512; only Linux on x86 tells."""
+    told = _told()
+    flags = told.get("flags", "").split()
+    return bool(flags) and ("avx512f" not in flags or told.items() >= ZEN_3_AND_4.items())
+
+
+def _told() -> dict[str, str]:
+    """Return what Linux tells of the first processor; nothing elsewhere."""
     try:
-        lines = CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines()
+        first, *_ = CPU_INFO.read_text(encoding="utf-8", errors="replace").split("\n\n")
     except OSError:
-        return False
-    flags = next((set(line.partition(":")[2].split()) for line in lines if line.startswith("flags")), set())
-    return bool(flags) and not flags & BF16_WITH_ANY_OF
+        return {}
+    lines = (line.partition(":") for line in first.splitlines())
+    return {key.strip(): value.strip() for key, _, value in lines}

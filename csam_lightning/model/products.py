@@ -38,8 +38,10 @@ class ProductConv2d(nn.Conv2d):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return what :class:`torch.nn.Conv2d` does, but for rounding."""
-        if not self.training:
-            return super().forward(images)
+        return self.convolve(images) if self.training else super().forward(images)
+
+    def convolve(self, images: Tensor) -> Tensor:
+        """Return what :meth:`forward` does in training."""
         [stride, _], [padding, _] = self.stride, cast("tuple[int, int]", self.padding)
         return cast("Tensor", _Convolve.apply(images, self.weight, stride, padding))
 
@@ -67,10 +69,15 @@ def convolve_by_products(network: nn.Module, *, least_channels: int) -> None:
         network: Its modules are replaced.
         least_channels: Of a convolution's result, from which it is replaced.
     """
+    replace_convolutions(network, ProductConv2d, lambda convolution: convolution.out_channels >= least_channels)
+
+
+def replace_convolutions(network: nn.Module, kind: type[ProductConv2d], chosen: Callable[[nn.Conv2d], bool]) -> None:
+    """Put modules of ``kind`` in the place of the convolutions that it can do and that are ``chosen``; weights stay."""
     for name, module in list(network.named_modules()):
-        if isinstance(module, nn.Conv2d) and module.out_channels >= least_channels and _is_simple(module):
+        if isinstance(module, nn.Conv2d) and _is_simple(module) and chosen(module):
             module.weight.data = by_elements(module.weight.data)
-            network.set_submodule(name, ProductConv2d.like(module))
+            network.set_submodule(name, kind.like(module))
 
 
 def by_elements(weight: Tensor) -> Tensor:

@@ -12,12 +12,13 @@ from csam_lightning.model.products import ProductConv2d, by_elements, convolve_b
 from csam_lightning.model.resnet import ARCHITECTURES, build_resnet
 
 
-def results(convolution: nn.Module, images: Tensor) -> list[Tensor]:
-    """Return the result, and the gradients of images and weights for a fixed gradient of the result."""
+def results(convolution: nn.Module, images: Tensor, course: Tensor | None = None) -> list[Tensor]:
+    """Return the result, and the gradients of images and weights for a gradient ``course`` of the result."""
     images = images.clone().requires_grad_()
     result = convolution(images)
     weights = list(convolution.parameters())
-    course = torch.linspace(-1, 1, result.numel(), dtype=result.dtype).reshape(result.shape)
+    if course is None:
+        course = torch.linspace(-1, 1, result.numel(), dtype=result.dtype).reshape(result.shape)
     return [result.detach(), *torch.autograd.grad(result, [images, *weights], course)]
 
 

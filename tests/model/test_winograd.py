@@ -1,0 +1,146 @@
+import copy
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from csam_lightning.model import winograd
+from csam_lightning.model.products import ProductConv2d, by_elements, convolve_by_products
+from csam_lightning.model.resnet import ARCHITECTURES, build_resnet
+from csam_lightning.model.winograd import WinogradConv2d, convolve_by_tiles
+from tests.model.test_products import results
+
+
+def convolution_of(channels: int, out: int) -> nn.Conv2d:
+    convolution = nn.Conv2d(channels, out, 3, padding=1, bias=False)
+    convolution.weight.data = by_elements(convolution.weight.data)
+    return convolution
+
+
+@pytest.mark.parametrize("side", winograd.POINTS)
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_equals_convolution_of_the_library_forward_and_backward(data: st.DataObject, side: int) -> None:
+    height, width = (data.draw(st.integers(1, 20), what) for what in ("height", "width"))
+    batch, channels, out = (data.draw(st.integers(1, 3), what) for what in ("batch", "channels", "out"))
+    order = data.draw(st.sampled_from([torch.contiguous_format, torch.channels_last]), "order")
+    together = data.draw(st.integers(1, 30), "tiles at a time")
+    torch.manual_seed(data.draw(st.integers(0, 1000), "seed"))
+    plain = nn.Conv2d(channels, out, 3, padding=1, bias=False).double().to(memory_format=order)
+    images = torch.randn(batch, channels, height, width, dtype=torch.float64).contiguous(memory_format=order)
+    expected = results(plain, images)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(winograd, "POINTS", {side: winograd.POINTS[side]})
+        patch.setattr(winograd, "WORTH_IT", float("inf"))
+        patch.setattr(winograd, "TILES_AT_A_TIME", together)
+        for dtype, tolerance in ((torch.float64, 1e-10), (torch.float32, 1e-3)):
+            found = results(WinogradConv2d.like(plain.to(dtype)), images.to(dtype))
+            for ours, theirs in zip(found, expected, strict=True):
+                torch.testing.assert_close(ours.double(), theirs, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize(("channels", "side"), [(64, 25), (128, 13), (256, 7), (64, 88), (128, 44), (256, 22)])
+def test_errors_are_a_few_millionths_in_single_precision(channels: int, side: int) -> None:
+    torch.manual_seed(0)
+    plain = convolution_of(channels, channels)
+    images, course = torch.randn(2, 8, channels, side, side).relu()
+    exact = results(copy.deepcopy(plain).double(), images.double(), course.double())
+    for found, true in zip(results(WinogradConv2d.like(plain), images, course), exact, strict=True):
+        # the direct sum errs by two to six ten-millionths
+        assert 0 < (found - true).norm() / true.norm() < 1e-5
+
+
+def test_maps_of_few_pixels_are_done_by_products() -> None:
+    torch.manual_seed(0)
+    plain = convolution_of(8, 6)
+    for batch, side, alike in (
+        (8, 4, True),
+        (64, 2, True),
+        (1, 7, True),
+        (64, 4, False),
+        (8, 7, False),
+        (8, 25, False),
+    ):
+        images = torch.randn(batch, 8, side, side)
+        pairs = zip(
+            results(WinogradConv2d.like(plain), images), results(ProductConv2d.like(plain), images), strict=True
+        )
+        assert all(torch.equal(*pair) == alike for pair in pairs)
+
+
+def test_fewer_products_are_taken() -> None:
+    def counted(convolution: nn.Module) -> int:
+        images = torch.randn(8, 64, 25, 25, requires_grad=True)
+        with torch.profiler.profile(with_flops=True) as profile:
+            convolution(images).sum().backward()
+        return sum(event.flops for event in profile.events() if event.name.endswith("mm") or "baddbmm" in event.name)
+
+    # nine products for each pixel and pair of channels, three times: forward, and for two gradients
+    directly = 2 * 9 * 25**2 * 8 * 64**2 * 3
+    assert 0 < counted(WinogradConv2d.like(convolution_of(64, 64))) < 0.4 * directly
+
+
+def test_evaluation_is_the_librarys_to_the_bit() -> None:
+    plain = convolution_of(8, 6).eval()
+    ours = WinogradConv2d.like(plain)
+    assert ours.weight is plain.weight
+    images = torch.randn(2, 8, 17, 19)
+    assert torch.equal(ours(images), plain(images))
+
+
+def test_result_and_gradients_lie_as_images_and_weights_do() -> None:
+    # else they are copied
+    convolution = WinogradConv2d.like(convolution_of(8, 6))
+    images = torch.randn(8, 8, 25, 25).contiguous(memory_format=torch.channels_last).requires_grad_()
+    result = convolution(images)
+    result.sum().backward()
+    gradient = convolution.weight.grad
+    assert gradient is not None
+    assert gradient.stride() == convolution.weight.stride()
+    assert images.grad is not None
+    for pixels in (result, images.grad):
+        assert pixels.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"kernel_size": 1, "padding": 0},
+        {"stride": 2},
+        {"padding": 0},
+        {"bias": True},
+        {"groups": 2},
+        {"out_channels": 258},
+    ],
+)
+def test_other_convolutions_stay_as_they_are(settings: dict[str, Any]) -> None:
+    usual: dict[str, Any] = {"in_channels": 4, "out_channels": 256, "kernel_size": 3, "padding": 1, "bias": False}
+    network = nn.Sequential(nn.Conv2d(**usual), nn.Conv2d(**{**usual, "in_channels": 256, **settings}))
+    convolve_by_tiles(network, most_channels=256)
+    assert [type(module) for module in network] == [WinogradConv2d, nn.Conv2d]
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_network_has_the_same_weights_outputs_and_gradients(arch: str) -> None:
+    torch.manual_seed(0)
+    plain = build_resnet(arch, num_classes=3, weights=None)
+    ours = build_resnet(arch, num_classes=3, weights=None)
+    ours.load_state_dict(plain.state_dict())
+    convolve_by_products(ours, least_channels=256)
+    convolve_by_tiles(ours, most_channels=256)
+    assert list(ours.state_dict()) == list(plain.state_dict())
+    kinds = {name: type(module) for name, module in ours.named_modules()}
+    last = "layer3.1.conv2"
+    assert kinds["layer1.0.conv2"] is kinds["layer2.1.conv2"] is kinds[last] is WinogradConv2d
+    assert kinds["layer4.1.conv2"] is ProductConv2d
+    # In double precision rounding stays small through the many layers.
+    images = torch.randn(3, 1, 64, 64, dtype=torch.float64)
+    gradients = []
+    for network in (plain.double(), ours.double()):
+        logits = network(images)
+        gradients.append([logits, *torch.autograd.grad(logits.square().sum(), list(network.parameters()))])
+    for expected, found in zip(*gradients, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-8 + 1e-8 * float(expected.detach().abs().max()))
