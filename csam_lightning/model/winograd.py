@@ -30,6 +30,8 @@ KERNEL_TILES = 24
 """Transforming a kernel takes as long as so many tiles, about."""
 WORTH_IT = 0.75
 """The share of the products that are left, kernels' transforms among them, below which the detour pays."""
+MOST_KEPT = 2**24
+"""Bytes up to which a convolution's transformed pixels are kept for the backward pass; more are transformed anew."""
 TILES_AT_A_TIME = 200
 """About; so few that a core's caches hold them from one step to the next."""
 
@@ -176,27 +178,31 @@ class _Convolve(torch.autograd.Function):
         of = _transforms(tiling.side, images.dtype)
         kernels = _transformed(weight.permute(2, 3, 0, 1), of.kernel).flatten(0, 1)
         result = pixels.new_empty(*pixels.shape[:3], len(weight))
-        transformed = []
+        keep = len(pixels) * tiling.tiles * tiling.points * pixels.shape[-1] * pixels.itemsize <= MOST_KEPT
+        kept = []
         for part in tiling.parts(len(pixels)):
-            transformed.append(_transformed(tiling.cut(pixels[part]), of.pixels).flatten(0, 1))
-            sums = torch.bmm(transformed[-1], kernels.mT).view(tiling.reach, tiling.reach, -1)
+            seen = _transformed(tiling.cut(pixels[part]), of.pixels).flatten(0, 1)
+            sums = torch.bmm(seen, kernels.mT).view(tiling.reach, tiling.reach, -1)
             tiling.put_together(_transformed(sums, of.results), result[part])
+            if keep:
+                kept.append(seen)
         ctx.tiling = tiling
-        ctx.save_for_backward(kernels, *transformed)
+        ctx.save_for_backward(kernels, pixels, *kept)
         return result.permute(0, 3, 1, 2)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         """Return the gradients of images, in channels-last order, and of weights, element by element."""
-        kernels, *transformed = ctx.saved_tensors
+        kernels, pixels, *kept = ctx.saved_tensors
         errors, tiling, reach = gradient.permute(0, 2, 3, 1), ctx.tiling, ctx.tiling.reach
         of = _transforms(tiling.side, gradient.dtype)
         of_pixels = errors.new_empty(*errors.shape[:3], kernels.shape[-1])
         of_kernels = torch.empty_like(kernels)
-        for part, pixels in zip(tiling.parts(len(errors)), transformed, strict=True):
+        for number, part in enumerate(tiling.parts(len(errors))):
+            seen = kept[number] if kept else _transformed(tiling.cut(pixels[part]), of.pixels).flatten(0, 1)
             of_sums = _transformed(tiling.take_apart(errors[part]), of.results.T).flatten(0, 1)
-            of_kernels.baddbmm_(of_sums.mT, pixels, beta=int(part.start > 0))
+            of_kernels.baddbmm_(of_sums.mT, seen, beta=int(number > 0))
             of_tiles = torch.bmm(of_sums, kernels).view(reach, reach, -1)
             tiling.add_up(_transformed(of_tiles, of.pixels.T), of_pixels[part])
         of_weight = _transformed(of_kernels.view(reach, reach, *kernels.shape[1:]), of.kernel.T)

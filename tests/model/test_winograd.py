@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 
 from csam_lightning.model import winograd
 from csam_lightning.model.products import ProductConv2d, by_elements, convolve_by_products
@@ -28,6 +28,7 @@ def test_equals_convolution_of_the_library_forward_and_backward(data: st.DataObj
     batch, channels, out = (data.draw(st.integers(1, 3), what) for what in ("batch", "channels", "out"))
     order = data.draw(st.sampled_from([torch.contiguous_format, torch.channels_last]), "order")
     together = data.draw(st.integers(1, 30), "tiles at a time")
+    kept = data.draw(st.sampled_from([0, 10**9]), "bytes kept")
     torch.manual_seed(data.draw(st.integers(0, 1000), "seed"))
     plain = nn.Conv2d(channels, out, 3, padding=1, bias=False).double().to(memory_format=order)
     images = torch.randn(batch, channels, height, width, dtype=torch.float64).contiguous(memory_format=order)
@@ -36,6 +37,7 @@ def test_equals_convolution_of_the_library_forward_and_backward(data: st.DataObj
         patch.setattr(winograd, "POINTS", {side: winograd.POINTS[side]})
         patch.setattr(winograd, "WORTH_IT", float("inf"))
         patch.setattr(winograd, "TILES_AT_A_TIME", together)
+        patch.setattr(winograd, "MOST_KEPT", kept)
         for dtype, tolerance in ((torch.float64, 1e-10), (torch.float32, 1e-3)):
             found = results(WinogradConv2d.like(plain.to(dtype)), images.to(dtype))
             for ours, theirs in zip(found, expected, strict=True):
@@ -81,6 +83,21 @@ def test_fewer_products_are_taken() -> None:
     # nine products for each pixel and pair of channels, three times: forward, and for two gradients
     directly = 2 * 9 * 25**2 * 8 * 64**2 * 3
     assert 0 < counted(WinogradConv2d.like(convolution_of(64, 64))) < 0.4 * directly
+
+
+@pytest.mark.parametrize(("batch", "kept"), [(8, True), (64, False)])
+def test_memory_between_passes_is_bounded(batch: int, kept: bool) -> None:
+    saved: list[Tensor] = []
+
+    def note(tensor: Tensor) -> Tensor:
+        saved.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        WinogradConv2d.like(convolution_of(64, 64))(torch.randn(batch, 64, 25, 25))
+    beside = sum(tensor.nbytes for tensor in saved if tensor.shape != (batch, 25, 25, 64))
+    assert beside < winograd.MOST_KEPT + 64 * 64 * 49 * 4
+    assert (beside > 64 * 64 * 49 * 4) == kept
 
 
 def test_evaluation_is_the_librarys_to_the_bit() -> None:
