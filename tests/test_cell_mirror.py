@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from threading import Event, Thread
 from time import sleep
 from typing import Any, cast
@@ -119,6 +120,15 @@ def interrupted_at_the_end(publisher: Publisher, *, times: int) -> None:
         interrupter.join()
 
 
+@pytest.fixture
+def heeding_interrupts() -> Iterator[None]:
+    """Let SIGINT interrupt, as in a command that a user starts; a shell has its background jobs ignore it."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
+@pytest.mark.usefixtures("heeding_interrupts")
 def test_an_interrupt_waits_until_all_is_sent_and_then_ends_the_runs() -> None:
     publisher = Publisher()
     with pytest.raises(KeyboardInterrupt):
@@ -126,6 +136,7 @@ def test_an_interrupt_waits_until_all_is_sent_and_then_ends_the_runs() -> None:
     assert publisher.sent[-2:] == [0, "KILLED"]
 
 
+@pytest.mark.usefixtures("heeding_interrupts")
 def test_a_second_interrupt_leaves_the_runs_to_the_next_start() -> None:
     publisher = Publisher()
     with pytest.raises(KeyboardInterrupt):
