@@ -17,8 +17,8 @@ def lacks_bf16() -> bool:
     return bool(flags) and BF16_WITH_ANY_OF.isdisjoint(flags)
 
 
-def multiplies_256_bits() -> bool:
-    """Return whether a core is known to multiply 256 bits at a time, not 512; only Linux on x86 tells."""
+def lacks_full_avx512() -> bool:
+    """Return whether a core is known to multiply less than 512 bits at a time; only Linux on x86 tells."""
     told = _told()
     flags = told.get("flags", "").split()
     return bool(flags) and ("avx512f" not in flags or told.items() >= ZEN_3_AND_4.items())

@@ -43,9 +43,9 @@ def test_cores_without_avx512_and_zen_4_multiply_256_bits_at_a_time(
     text: str, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cpu, "CPU_INFO", tmp_path / "cpuinfo")
-    assert not cpu.multiplies_256_bits()  # no such file: another system
+    assert not cpu.lacks_full_avx512()  # no such file: another system
     (tmp_path / "cpuinfo").write_text(text)
-    assert cpu.multiplies_256_bits() == expected
+    assert cpu.lacks_full_avx512() == expected
 
 
 def warned(caplog: pytest.LogCaptureFixture, **settings: str) -> list[str]:

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from csam_lightning.cpu import lacks_bf16, multiplies_256_bits
+from csam_lightning.cpu import lacks_bf16, lacks_full_avx512
 from csam_lightning.model.products import ONEDNN_LINEAR, convolve_by_products
 from csam_lightning.model.winograd import convolve_by_tiles
 
@@ -21,14 +21,14 @@ def lay_out(network: nn.Module, *, side: int, device: torch.device, precision: s
     """Arrange ``network`` for training on images of ``side`` pixels a side; numbers differ by rounding alone.
 
     On a CPU of the kind that was measured all lies pixel by pixel (channels last), and deep convolutions become matrix
-    products: in a ResNet-18 the last two of its four stages, for large images the last. Where a core multiplies 256
-    bits at a time, those with 3×3 kernels of the first three are reckoned tile by tile in single precision. Elsewhere
-    all stays as it is.
+    products: in a ResNet-18 the last two of its four stages, for large images the last. Where a core multiplies less
+    than 512 bits at a time, those with 3×3 kernels of the first three stages are reckoned tile by tile in single
+    precision. Elsewhere all stays as it is.
     """
     if by_products(device, precision):
         network.to(memory_format=torch.channels_last)
         convolve_by_products(network, least_channels=512 if side >= LARGE_FROM else 256)
-        if precision == "32-true" and multiplies_256_bits():
+        if precision == "32-true" and lacks_full_avx512():
             convolve_by_tiles(network, most_channels=MOST_BY_TILES)
 
 

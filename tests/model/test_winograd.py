@@ -51,26 +51,28 @@ def test_errors_are_a_few_millionths_in_single_precision(channels: int, side: in
     images, course = torch.randn(2, 8, channels, side, side).relu()
     exact = results(copy.deepcopy(plain).double(), images.double(), course.double())
     for found, true in zip(results(WinogradConv2d.like(plain), images, course), exact, strict=True):
-        # the direct sum errs by two to six ten-millionths
+        # the direct sum errs by a hundredth to a fifth of that
         assert 0 < (found - true).norm() / true.norm() < 1e-5
 
 
-def test_maps_of_few_pixels_are_done_by_products() -> None:
+@pytest.mark.parametrize(("batch", "side", "tiles"), [(8, 4, 0), (64, 2, 0), (1, 7, 0), (64, 4, 1), (8, 7, 1)])
+@pytest.mark.parametrize("kind", [nn.Conv2d, ProductConv2d])
+def test_maps_of_few_pixels_are_done_as_before(kind: type[nn.Conv2d], batch: int, side: int, tiles: int) -> None:
     torch.manual_seed(0)
-    plain = convolution_of(8, 6)
-    for batch, side, alike in (
-        (8, 4, True),
-        (64, 2, True),
-        (1, 7, True),
-        (64, 4, False),
-        (8, 7, False),
-        (8, 25, False),
-    ):
-        images = torch.randn(batch, 8, side, side)
-        pairs = zip(
-            results(WinogradConv2d.like(plain), images), results(ProductConv2d.like(plain), images), strict=True
-        )
-        assert all(torch.equal(*pair) == alike for pair in pairs)
+    before, images = convolution_of(8, 6), torch.randn(batch, 8, side, side)
+    before = ProductConv2d.like(before) if kind is ProductConv2d else before
+    pairs = zip(results(WinogradConv2d.like(before), images), results(before, images), strict=True)
+    assert all(torch.equal(*pair) == (not tiles) for pair in pairs)
+
+
+def test_less_than_single_precision_is_done_as_before() -> None:
+    torch.manual_seed(0)
+    before, images = ProductConv2d.like(convolution_of(8, 6)), torch.randn(8, 8, 25, 25)
+    ours = WinogradConv2d.like(before)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert all(map(torch.equal, results(ours, images), results(before, images)))
+    ours, before, images = ours.bfloat16(), before.bfloat16(), images.bfloat16()
+    assert all(map(torch.equal, results(ours, images), results(before, images)))
 
 
 def test_fewer_products_are_taken() -> None:
@@ -78,11 +80,11 @@ def test_fewer_products_are_taken() -> None:
         images = torch.randn(8, 64, 25, 25, requires_grad=True)
         with torch.profiler.profile(with_flops=True) as profile:
             convolution(images).sum().backward()
-        return sum(event.flops for event in profile.events() if event.name.endswith("mm") or "baddbmm" in event.name)
+        return sum(event.flops for event in profile.events())
 
-    # nine products for each pixel and pair of channels, three times: forward, and for two gradients
-    directly = 2 * 9 * 25**2 * 8 * 64**2 * 3
-    assert 0 < counted(WinogradConv2d.like(convolution_of(64, 64))) < 0.4 * directly
+    # nine products for each pixel and pair of channels, forward and for one gradient: PyTorch does not count baddbmm_
+    directly = 2 * 9 * 25**2 * 8 * 64**2 * 2
+    assert 0.2 * directly < counted(WinogradConv2d.like(convolution_of(64, 64))) < 0.35 * directly
 
 
 @pytest.mark.parametrize(("batch", "kept"), [(8, True), (64, False)])
@@ -105,7 +107,9 @@ def test_evaluation_is_the_librarys_to_the_bit() -> None:
     ours = WinogradConv2d.like(plain)
     assert ours.weight is plain.weight
     images = torch.randn(2, 8, 17, 19)
-    assert torch.equal(ours(images), plain(images))
+    for _ in range(2):
+        assert torch.equal(ours.eval()(images), plain(images))
+        assert not torch.equal(ours.train()(images), plain(images))
 
 
 def test_result_and_gradients_lie_as_images_and_weights_do() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from csam_lightning.model import winograd
 from csam_lightning.model.products import ProductConv2d
 from csam_lightning.model.resnet import build_resnet
 from csam_lightning.model.winograd import WinogradConv2d
@@ -26,7 +27,7 @@ def test_network_is_laid_out_as_was_measured_to_be_fastest(
     monkeypatch: pytest.MonkeyPatch, capability: str, precision: str, narrow: bool
 ) -> None:
     tiles = narrow and precision == "32-true"
-    monkeypatch.setattr(layout, "multiplies_256_bits", lambda: narrow)
+    monkeypatch.setattr(layout, "lacks_full_avx512", lambda: narrow)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     monkeypatch.setattr(layout, "lacks_bf16", lambda: False)
     monkeypatch.setattr(layout, "ONEDNN_LINEAR", torch.mm)  # whatever it is, if it is there
@@ -47,11 +48,11 @@ def test_network_stays_as_it_is_where_nothing_was_measured(monkeypatch: pytest.M
         torch.backends.cpu, "get_cpu_capability", lambda: "SVE256" if unlike == "another processor" else "AVX2"
     )
     monkeypatch.setattr(layout, "lacks_bf16", lambda: unlike == "no bf16")
-    monkeypatch.setattr(layout, "multiplies_256_bits", lambda: True)
+    monkeypatch.setattr(layout, "lacks_full_avx512", lambda: True)
     monkeypatch.setattr(layout, "ONEDNN_LINEAR", None if unlike == "no oneDNN" else torch.mm)
     network = build_resnet("resnet18", num_classes=3, weights=None)
     device = torch.device("cuda" if unlike == "gpu" else "cpu")
-    lay_out(network, side=100, device=device, precision="bf16-mixed")
+    lay_out(network, side=100, device=device, precision="bf16-mixed" if unlike == "no bf16" else "32-true")
     assert all(weight.is_contiguous() for weight in network.parameters())
     assert not stages_of(network, ProductConv2d)
     assert not stages_of(network, WinogradConv2d)
@@ -66,7 +67,8 @@ def trained(job: FoldJob, monkeypatch: pytest.MonkeyPatch, *, orders: str) -> Fo
     for epoch, order in enumerate(orders, start=1):
         with monkeypatch.context() as patch:
             patch.setattr(layout, "by_products", lambda *_, order=order: order != "c")
-            patch.setattr(layout, "multiplies_256_bits", lambda order=order: order == "t")
+            patch.setattr(layout, "lacks_full_avx512", lambda order=order: order == "t")
+            patch.setattr(winograd, "WORTH_IT", float("inf"))  # maps are small here
             if order == "p":
                 patch.setattr(layout, "convolve_by_products", lambda *_, **__: None)
             train_fold(job, lambda _: None, until=epoch)
@@ -103,7 +105,8 @@ def test_order_in_memory_changes_rounding_alone(job: MakeJob, monkeypatch: pytes
 def test_fold_in_pieces_gives_the_same_bits(job: MakeJob, monkeypatch: pytest.MonkeyPatch, order: str) -> None:
     pieces = trained(job("pieces"), monkeypatch, orders=3 * order)
     monkeypatch.setattr(layout, "by_products", lambda *_: order != "c")
-    monkeypatch.setattr(layout, "multiplies_256_bits", lambda: order == "t")
+    monkeypatch.setattr(layout, "lacks_full_avx512", lambda: order == "t")
+    monkeypatch.setattr(winograd, "WORTH_IT", float("inf"))
     train_fold(job("whole"), lambda _: None)
     assert predictions(pieces).tobytes() == predictions(FoldFolder(job("whole").folder)).tobytes()
 
