@@ -6,7 +6,6 @@ CPU_INFO = Path("/proc/cpuinfo")
 BF16_WITH_ANY_OF = frozenset({"avx512bw", "avx_ne_convert"})
 """Instructions of x86 without which PyTorch 2.15 multiplies bf16 numbers one by one."""
 
-
 ZEN_3_AND_4 = {"vendor_id": "AuthenticAMD", "cpu family": "25"}
 """Of these Zen 4 has AVX-512, and carries its instructions out in two halves."""
 

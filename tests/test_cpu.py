@@ -39,7 +39,7 @@ def test_bf16_is_slow_where_an_x86_processor_lacks_its_instructions(
         ("Features : asimd bf16\n", False),
     ],
 )
-def test_cores_without_avx512_and_zen_4_multiply_256_bits_at_a_time(
+def test_avx512_is_not_full_where_it_is_missing_and_on_zen_4(
     text: str, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cpu, "CPU_INFO", tmp_path / "cpuinfo")

@@ -22,6 +22,17 @@ def results(convolution: nn.Module, images: Tensor, course: Tensor | None = None
     return [result.detach(), *torch.autograd.grad(result, [images, *weights], course)]
 
 
+def assert_equal_outputs_and_gradients(plain: nn.Module, ours: nn.Module) -> None:
+    """Compare two networks in double precision, where rounding stays small through the many layers."""
+    images = torch.randn(3, 1, 64, 64, dtype=torch.float64)
+    gradients = []
+    for network in (plain.double(), ours.double()):
+        logits = network(images)
+        gradients.append([logits, *torch.autograd.grad(logits.square().sum(), list(network.parameters()))])
+    for expected, found in zip(*gradients, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-8 + 1e-8 * float(expected.detach().abs().max()))
+
+
 @settings(deadline=None, max_examples=200)
 @given(data=st.data())
 def test_equals_convolution_of_the_library_forward_and_backward(data: st.DataObject) -> None:
@@ -163,11 +174,4 @@ def test_network_has_the_same_weights_outputs_and_gradients(arch: str, least: in
     assert replaced == {name for name, module in shapes.items() if module.out_channels >= least}
     assert {"layer4.1.conv2", "layer4.0.downsample.0"} <= replaced
     assert ("layer3.0.conv2" in replaced) == (least == 256)
-    # In double precision rounding stays small through the many layers.
-    images = torch.randn(3, 1, 64, 64, dtype=torch.float64)
-    gradients = []
-    for network in (plain.double(), ours.double()):
-        logits = network(images)
-        gradients.append([logits, *torch.autograd.grad(logits.square().sum(), list(network.parameters()))])
-    for expected, found in zip(*gradients, strict=True):
-        torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-8 + 1e-8 * float(expected.detach().abs().max()))
+    assert_equal_outputs_and_gradients(plain, ours)
