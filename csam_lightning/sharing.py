@@ -13,8 +13,8 @@ from csam_lightning.processes import usable_cores, usable_memory
 FOLD_BYTES = {
     Arch.resnet18: (1.35e9, 650),
     Arch.resnet34: (1.85e9, 800),
-    Arch.resnet50: (1.7e9, 1750),
-    Arch.resnet101: (2.6e9, 2500),
+    Arch.resnet50: (1.9e9, 2000),
+    Arch.resnet101: (2.6e9, 3100),
 }
 """Memory of a fold's process on a CPU: bytes of the process itself, and bytes per pixel of a batch.
 
