@@ -5,6 +5,8 @@ import json
 import shlex
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.growth import draw_growth
@@ -28,12 +30,14 @@ SMALL = (
     "trainer.accelerator=cpu",
 )
 
-REST = "the rest / s per cell"
+REST = "beside its epoch / s per cell"
+FURTHER = "each further cell / s"
 
 NOTES = (
     f"""Cells of one fold and one epoch over {SCANS} scans of {SIDE} px, one after the other against one SQLite store.
-The first sweep trains them; the second is the same command again, which finds all of them finished. The rest of a cell
-is what it takes besides its epoch: start of a process, evaluation, files, figures, MLflow.""",
+The first sweep trains them; the second is the same command again, which finds all of them finished. Beside its epoch:
+its share of the sweep's start, start of a process, evaluation, files, figures, MLflow. Each further cell: the same of
+the cells that the next smaller size had not, and so without the sweep's start.""",
 )
 
 
@@ -53,7 +57,7 @@ def main(options: argparse.Namespace) -> None:
     facts = machine()
     rows: list[list[Entry]] = []
     lines: dict[str, dict[int, float]] = {"trained": {}, "found finished": {}}
-    for cells in options.cells:
+    for cells in sorted(set(options.cells)):
         console().print(f"{cells} cells")
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
@@ -62,12 +66,24 @@ def main(options: argparse.Namespace) -> None:
                 taken = _sweep(folder, cells)
                 epochs = _epochs(folder) if sweep == "trained" else 0.0
                 line[cells] = (taken.wall - epochs) / cells
-                rows.append([cells, sweep, taken.wall, epochs / cells, line[cells], taken.memory / 1e6])
+                *_, further = each_further(line)
+                rows.append([cells, sweep, taken.wall, epochs / cells, line[cells], further, taken.memory / 1e6])
     with styled():
         figure = draw_growth({REST: lines}, over="cells")
-    header = ["cells", "sweep", "seconds", "epoch / s per cell", REST, "peak memory / MB"]
+    header = ["cells", "sweep", "seconds", "epoch / s per cell", REST, FURTHER, "peak memory / MB"]
     table = Table("cells", "Cost per cell", header, rows)
     publish("cells", f"python -m benchmarks {shlex.join(sys.argv[1:])}", facts, [table], NOTES, figure=figure)
+
+
+def each_further(per_cell: Mapping[int, float]) -> Iterator[float | None]:
+    """Yield for each number of cells what those took that the number before it had not; None for the first.
+
+    Args:
+        per_cell: Number of cells, ascending → seconds of each.
+    """
+    yield None
+    for (few, of_few), (many, of_many) in pairwise(per_cell.items()):
+        yield (many * of_many - few * of_few) / (many - few)
 
 
 def _sweep(folder: Path, cells: int) -> Taken:

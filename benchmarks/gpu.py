@@ -70,8 +70,8 @@ NOTES = {
     "limit": """limit: a bare loop whose whole step is one CUDA graph, and one forward pass over the validation scans;
 on a CPU, for trials, without graphs. ours: the product's training of a fold. So many processes began together after an
 epoch to warm up; images/s of all over the time in which all worked; more were tried as long as the last step up brought
-5 %. Memory is what PyTorch held of the GPU in one of them, without CUDA's own. The target compares the best of each,
-whatever the number of processes, at equal precision.""",
+5 %. Memory is what PyTorch held of the GPU in one of them, without CUDA's own; on a CPU all that its
+process held. The target compares the best of each, whatever the number of processes, at equal precision.""",
     "cell": "The cell: whole commands in turns, start-up included; usual is benchmarks/usual.py, in fp32.",
     "sweeps": """The sweeps: the product's commands one after the other, cells side by side, from the first command's
 start to the report's end, with decoding of scans that the cache does not hold. Cells that two sweeps share are trained
@@ -146,7 +146,10 @@ def main(options: argparse.Namespace) -> None:
         else:
             targets += reached
             tables.append(table)
-    title = "Targets, on a trial's sizes" if options.tiny else "Targets"
+    title = "Targets"
+    if options.tiny:
+        title += ", which work of this size says nothing about"
+        targets = [[*row[:-1], None] for row in targets]
     tables.insert(0, Table("targets", title, ["target", "wanted", "measured", "reached"], targets))
     notes = [NOTES[part] for part in options.parts]
     publish("gpu", f"python -m benchmarks {shlex.join(sys.argv[1:])}", facts, tables, notes)
@@ -250,7 +253,7 @@ SWEEP_HEADER = ("minutes", "cores used", "peak memory / MB")
 
 
 def _titled(what: str, options: argparse.Namespace) -> str:
-    return ", ".join([what, f"{options.cells_at_once} cells at once", *options.settings])
+    return ", ".join([what, f"cells at once: {options.cells_at_once}", *options.settings])
 
 
 def _sweeps_in(folder: Path, sizes: Sizes, options: argparse.Namespace) -> Sweeps:

@@ -1,7 +1,7 @@
 """A step of ``images`` in a process of its own, timed once all that it loads at its first use is there."""
 
+import argparse
 import json
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -95,6 +95,11 @@ def measure(step: str, root: Path, few: Path, folder: Path) -> Step:
 
 
 if __name__ == "__main__":
-    name, *paths = sys.argv[1:]
-    *folders, told = map(Path, paths)
-    told.write_text(json.dumps(asdict(measure(name, *folders))))
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.image_steps", description=__doc__)
+    parser.add_argument("step", choices=STEPS)
+    parser.add_argument("root", type=Path, help="data set")
+    parser.add_argument("few", type=Path, help="a small one for the first time")
+    parser.add_argument("folder", type=Path, help="for caches")
+    parser.add_argument("told", type=Path, help="JSON file to write the figures to")
+    given = parser.parse_args()
+    given.told.write_text(json.dumps(asdict(measure(given.step, given.root, given.few, given.folder))))

@@ -2,6 +2,8 @@
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryFile
 
 from csam_lightning.errors import InputError
 from csam_lightning.training.devices import check_accelerator
@@ -20,6 +22,20 @@ def at_least(least: int) -> Callable[[str], int]:
         return value
 
     return number
+
+
+def check_cache_dir(folder: Path) -> None:
+    """Check that scans can be kept in ``folder``, which is made where it is not there yet.
+
+    Raises:
+        InputError: They cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=folder).close()
+    except OSError as error:
+        what = f"cannot be written: {error.strerror or error}"
+        raise InputError(what, where=f"--cache-dir {folder}", mend="name a folder of yours") from error
 
 
 def check_device(accelerator: str) -> None:

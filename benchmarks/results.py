@@ -103,7 +103,7 @@ def publish(
     for table in tables:
         parts += [f"## {table.title}\n", table.markdown()]
     parts += [f"{note}\n" for note in notes]
-    path = FOLDER / f"{datetime.now(UTC):%Y-%m-%d-%H%M}-{name}.md"
+    path = FOLDER / f"{datetime.now(UTC):%Y-%m-%d-%H%M%S}-{name}.md"
     if figure is not None:
         save_png(figure, path.with_suffix(".png"))
         parts += [f"![{name}]({path.stem}.png)\n"]

@@ -22,8 +22,8 @@ BARE = "import torch, lightning"
 SMALL = ("folds=[0]", "trainer.max_epochs=1", "data.image_size=32", "trainer.accelerator=cpu")
 
 NOTES = (
-    """First step: from the start of `python -m csam_lightning.train` until the first training step of a cell whose
-scans are decoded already. All in turns; ratios are medians of rounds.""",
+    """First step: from the start of `python -m csam_lightning.train` until its first epoch begins, for a cell of one
+fold, 32 px, whose scans are decoded already. All in turns; ratios are medians of rounds.""",
 )
 
 

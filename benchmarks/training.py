@@ -135,7 +135,7 @@ def precisions_for(accelerator: str) -> Sequence[str]:
 def _folds(sizes: Sequence[Task], options: argparse.Namespace, precisions: Sequence[str]) -> Iterator[FoldFigures]:
     for size, precision in product(sizes, precisions):
         task = replace(size, precision=precision, accelerator=options.accelerator)
-        console().print(f"a fold of {task.name}: {options.rounds} rounds")
+        console().print(f"a fold of {task.name}")
         yield measure_fold(task, rounds=options.rounds)
 
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from benchmarks import __main__ as command
-from benchmarks import gpu, images, layouts, results, scores, startup, together, training, usual
+from benchmarks import cells, gpu, images, layouts, results, scores, startup, together, training, usual
 from benchmarks.cell import LATE, CellRounds, CellTask
 from benchmarks.clock import Spent
 from benchmarks.fold import FoldFigures, Rounds, measure_rounds
@@ -306,6 +306,27 @@ def test_the_three_sweeps_change_one_factor_at_a_time(tmp_path: Path) -> None:
     assert {"trainer.max_epochs=20", "hydra.launcher.n_jobs=3", "trainer.precision=bf16-mixed"} < set(image_size)
 
 
+def test_a_further_cell_has_no_share_of_the_sweeps_start() -> None:
+    start, each = 9.0, 1.8
+    per_cell = {cells: start / cells + each for cells in (10, 100, 1000)}
+    first, *further = cells.each_further(per_cell)
+    assert first is None
+    assert further == pytest.approx([each, each])
+
+
+def test_a_trial_says_nothing_about_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def reach(_: gpu.Sizes, __: Namespace) -> gpu.Measured:
+        return [verdict("speed", measured=9, least=8)], Table("cell", "A cell", ["who"], [["ours"]])
+
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    monkeypatch.setattr(gpu, "PARTS", {"cell": reach})
+    parser = ArgumentParser()
+    gpu.add_arguments(parser)
+    gpu.main(parser.parse_args(["--accelerator", "cpu", "--tiny"]))
+    [kept] = tmp_path.iterdir()
+    assert "| speed | ≥ 8 | 9 |  |" in kept.read_text()
+
+
 def test_a_target_is_reached_or_not() -> None:
     assert verdict("speed", measured=0.8, least=0.8) == ["speed", "≥ 0.8", 0.8, "yes"]
     assert verdict("time", measured=45.1, most=45) == ["time", "≤ 45", 45.1, "no"]
@@ -424,6 +445,10 @@ def test_a_command_whose_start_is_timed_says_why_it_failed() -> None:
         ("layouts --rounds many", "argument --rounds: 'many' is no whole number"),
         ("training --rounds -1", "argument --rounds: -1 is less than 0"),
         ("training --rounds 0 --cell-rounds 0 --startup-rounds 0", "nothing is to be measured"),
+        (
+            "scores --cache-dir /dev/null/scans",
+            "--cache-dir /dev/null/scans: cannot be written: Not a dir",
+        ),
     ],
 )
 def test_numbers_that_make_no_sense_are_told_in_one_line(
@@ -434,6 +459,15 @@ def test_numbers_that_make_no_sense_are_told_in_one_line(
         command.main()
     assert left.value.code == 2
     assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_benchmarks_are_listed_without_loading_pytorch() -> None:
+    code = "import sys; from benchmarks.__main__ import main; sys.argv[1:] = ['--help']\ntry: main()\n"
+    code += "finally: assert 'torch' not in sys.modules"
+    listed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    for name in command.BENCHMARKS:
+        assert f"\n    {name} " in listed
+    assert "Training speed and memory" in listed
 
 
 def test_a_machine_without_a_gpu_is_told_so_in_one_line() -> None:
