@@ -64,8 +64,12 @@ class Cost(NamedTuple):
     kept: float | None
 
 
-FIGURED: dict[str, Callable[[Cost], float]] = {PER_IMAGE: attrgetter("each"), MEMORY: attrgetter("memory")}
-"""What the figure shows."""
+FIGURED: dict[str, Callable[[Cost], float]] = {
+    PER_IMAGE: attrgetter("each"),
+    MEMORY: attrgetter("memory"),
+    KEPT: lambda cost: cost.kept or 0.0,
+}
+"""What the figure shows; a cost of nothing is left out."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
