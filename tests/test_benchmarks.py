@@ -226,14 +226,16 @@ def test_processes_that_fail_end_the_trying(monkeypatch: pytest.MonkeyPatch) -> 
     assert curve(limit, TASK, epochs=1, counts=[1, 2, 4]) == [Point(1, 16.0, 7)]
 
 
+def reach(_: gpu.Sizes, __: Namespace) -> gpu.Measured:
+    """Stand for a part of ``gpu`` whose target is reached."""
+    return [verdict("speed", measured=9, least=8)], Table("cell", "A cell", ["who"], [["ours"]])
+
+
 def test_a_part_that_fails_ends_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(_: gpu.Sizes, __: Namespace) -> gpu.Measured:
         raise CommandFailedError("train failed:\nout of memory")
-
-    def reach(_: gpu.Sizes, __: Namespace) -> gpu.Measured:
-        return [verdict("speed", measured=9, least=8)], Table("cell", "A cell", ["who"], [["ours"]])
 
     monkeypatch.setattr(results, "FOLDER", tmp_path)
     monkeypatch.setattr(gpu, "PARTS", {"limit": fail, "cell": reach})
@@ -315,9 +317,6 @@ def test_a_further_cell_has_no_share_of_the_sweeps_start() -> None:
 
 
 def test_a_trial_says_nothing_about_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def reach(_: gpu.Sizes, __: Namespace) -> gpu.Measured:
-        return [verdict("speed", measured=9, least=8)], Table("cell", "A cell", ["who"], [["ours"]])
-
     monkeypatch.setattr(results, "FOLDER", tmp_path)
     monkeypatch.setattr(gpu, "PARTS", {"cell": reach})
     parser = ArgumentParser()
