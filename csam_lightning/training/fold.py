@@ -18,9 +18,9 @@ from csam_lightning.data.resident import ResidentDataModule, can_reside
 from csam_lightning.errors import InputError
 from csam_lightning.model.classifier import ScanClassifier
 from csam_lightning.model.novelty import NoveltyStatistics, features_noted
-from csam_lightning.training.callbacks import EpochKeeper, MemoryReturner
 from csam_lightning.training.checkpoints import former, last_whole, read_checkpoint, write_checkpoint
 from csam_lightning.training.devices import check_accelerator
+from csam_lightning.training.epoch_keeper import EpochKeeper
 from csam_lightning.training.graphs import GraphedSteps
 from csam_lightning.training.job import FoldFolder, FoldJob, FoldOutcome, FoldPredictions, Rank
 from csam_lightning.training.layout import lay_out
@@ -160,7 +160,7 @@ def _trainer(job: FoldJob, keeper: EpochKeeper, rank: Rank) -> L.Trainer:
         max_epochs=job.trainer.max_epochs,
         accelerator=job.trainer.accelerator,
         precision=job.trainer.precision,  # type: ignore[arg-type]  # checked by check_values
-        callbacks=[keeper, MemoryReturner(), *([GraphedSteps()] if job.trainer.cuda_graphs else [])],
+        callbacks=[keeper, *([GraphedSteps()] if job.trainer.cuda_graphs else [])],
         logger=False,
         deterministic="warn",
         enable_progress_bar=False,

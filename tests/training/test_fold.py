@@ -11,7 +11,6 @@ from sklearn import metrics
 
 from csam_lightning.config import Select
 from csam_lightning.errors import InputError
-from csam_lightning.model.classifier import ScanClassifier
 from csam_lightning.model.novelty import NoveltyStatistics
 from csam_lightning.training.fold import train_fold
 from csam_lightning.training.job import FoldFolder, FoldJob, FoldOutcome, FoldPredictions
@@ -148,20 +147,6 @@ def test_features_of_many_images_are_kept_of_a_part(job: MakeJob, monkeypatch: p
     assert (len(of_six.held_out), len(of_three.held_out)) == (6, 3)
     assert not np.array_equal(of_six.mean, of_three.mean)
     assert whole.model.read_bytes() == part.model.read_bytes()
-
-
-def test_freed_memory_is_given_back_around_each_validation(job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    called: list[str] = []
-    monkeypatch.setattr("csam_lightning.training.callbacks.return_freed_memory", lambda: called.append("returned"))
-    validation_step = ScanClassifier.validation_step
-
-    def noted(self: ScanClassifier, *args: Any) -> None:
-        called.append("validated")
-        validation_step(self, *args)
-
-    monkeypatch.setattr(ScanClassifier, "validation_step", noted)
-    train(job())
-    assert called == ["returned", "validated", "returned"] * 3
 
 
 def test_fold_without_a_test_split_predicts_none(job: MakeJob) -> None:

@@ -1,4 +1,4 @@
-"""Callbacks that make a fold resumable after every epoch, and small in memory."""
+"""The callback that makes a fold resumable after every epoch."""
 
 import json
 import time
@@ -8,7 +8,6 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
-from csam_lightning.allocator import return_freed_memory
 from csam_lightning.files import written_atomically
 from csam_lightning.training.checkpoints import write_checkpoint
 from csam_lightning.training.events import EpochEnded
@@ -83,15 +82,3 @@ class EpochKeeper(Checkpoint):
         metrics |= {"seconds": time.monotonic() - self._began, "ended": time.time()}
         self.history.append(metrics)
         return metrics["val/loss"] <= min(past["val/loss"] for past in self.history)
-
-
-class MemoryReturner(L.Callback):
-    """Keeps training and validation from holding each what the other has freed: their batches differ in size."""
-
-    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Give back what training steps have freed."""
-        return_freed_memory()
-
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Give back what validation has freed."""
-        return_freed_memory()
