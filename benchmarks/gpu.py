@@ -5,7 +5,7 @@ import math
 import shlex
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -123,6 +123,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> None:
     """Measure, print and keep; a part that fails is told of in the table and ends no other.
 
+    Interrupted it keeps the parts that are done.
+
     Raises:
         InputError: There is no such accelerator here, or a setting is none of the product's.
         CommandFailedError: A part has failed; the others are kept.
@@ -133,28 +135,32 @@ def main(options: argparse.Namespace) -> None:
     _check_settings(options.settings)
     facts = machine()
     sizes = TINY if options.tiny else FULL
-    targets: list[list[Entry]] = []
-    tables: list[Table] = []
+    done: dict[str, Measured] = {}
     failed: list[str] = []
-    for part in options.parts:
-        try:
-            reached, table = PARTS[part](sizes, options)
-        except CommandFailedError as error:
-            console().print(f"{part}: {error}", markup=False)
-            failed.append(part)
-            targets.append([f"{part}: failed, {str(error).splitlines()[-1]}", None, None, "no"])
-        else:
-            targets += reached
-            tables.append(table)
-    title = "Targets"
-    if options.tiny:
-        title += ", which work of this size says nothing about"
-        targets = [[*row[:-1], None] for row in targets]
-    tables.insert(0, Table("targets", title, ["target", "wanted", "measured", "reached"], targets))
-    notes = [NOTES[part] for part in options.parts]
-    publish("gpu", f"python -m benchmarks {shlex.join(sys.argv[1:])}", facts, tables, notes)
+    try:
+        for part in options.parts:
+            try:
+                done[part] = PARTS[part](sizes, options)
+            except CommandFailedError as error:
+                console().print(f"{part}: {error}", markup=False)
+                failed.append(part)
+                done[part] = [[f"{part}: failed, {str(error).splitlines()[-1]}", None, None, "no"]], None
+    finally:
+        if done:
+            _keep(done, facts, tiny=options.tiny)
     if failed:
         raise CommandFailedError(f"failed: {', '.join(failed)}; see above")
+
+
+def _keep(done: Mapping[str, "Measured"], facts: Sequence[str], *, tiny: bool) -> None:
+    """Print and keep what was measured of each part, be it all of them or those before an interruption."""
+    title, targets = "Targets", [row for reached, _ in done.values() for row in reached]
+    if tiny:
+        title += ", which work of this size says nothing about"
+        targets = [[*row[:-1], None] for row in targets]
+    table = Table("targets", title, ["target", "wanted", "measured", "reached"], targets)
+    tables = [table, *(table for _, table in done.values() if table is not None)]
+    publish("gpu", f"python -m benchmarks {shlex.join(sys.argv[1:])}", facts, tables, [NOTES[part] for part in done])
 
 
 def _check_settings(settings: Sequence[str]) -> None:
@@ -172,8 +178,8 @@ def _listed(numbers: Sequence[int]) -> str:
     return " ".join(map(str, numbers))
 
 
-Measured = tuple[list[list[Entry]], Table]
-"""Rows of the table of targets, and a table of what they were made from."""
+Measured = tuple[list[list[Entry]], Table | None]
+"""Rows of the table of targets, and a table of what they were made from; None of a part that failed."""
 
 
 def verdict(target: str, *, measured: float, least: float | None = None, most: float | None = None) -> list[Entry]:

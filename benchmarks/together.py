@@ -75,6 +75,7 @@ def curve(work: Work, task: Task, *, epochs: int, counts: Sequence[int]) -> list
             console().print(f"{count} at once failed: {error}", markup=False)
             break
         rate = images_per_second([one.marks for one in worked], task.images)
+        console().print(f"{rate:.4g} images/s")
         points.append(Point(count, rate, median(one.memory for one in worked)))
         if len(points) > 1 and rate < PAYS * points[-2].rate:
             break

@@ -249,6 +249,21 @@ def test_a_part_that_fails_ends_no_other(
     assert "A cell" in capsys.readouterr().out
 
 
+def test_parts_before_an_interruption_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wait(_: gpu.Sizes, __: Namespace) -> gpu.Measured:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    monkeypatch.setattr(gpu, "PARTS", {"cell": reach, "grid": wait})
+    parser = ArgumentParser()
+    gpu.add_arguments(parser)
+    with pytest.raises(KeyboardInterrupt):
+        gpu.main(parser.parse_args(["--accelerator", "cpu"]))
+    [kept] = tmp_path.iterdir()
+    assert "| speed | ≥ 8 | 9 | yes |" in kept.read_text()
+    assert gpu.NOTES["grid"] not in kept.read_text()
+
+
 def test_a_process_that_dies_leaves_no_other_waiting() -> None:
     gate = get_context("spawn").Barrier(2)
     (mine, theirs), (from_the_dead, dead) = Pipe(), Pipe()

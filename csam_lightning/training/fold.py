@@ -214,7 +214,7 @@ def _outcome(
 def _write(folder: FoldFolder, classifier: ScanClassifier, predictions: FoldPredictions, outcome: FoldOutcome) -> None:
     """Write the files of a finished fold, the outcome last, and drop what only an unfinished one needs."""
     parameters = {**classifier.hparams, "epoch": outcome.epoch}
-    state = {name: value.contiguous() for name, value in classifier.state_dict().items()}
+    state = {name: value.cpu().contiguous() for name, value in classifier.state_dict().items()}
     write_checkpoint({"state_dict": state, "hyper_parameters": parameters}, folder.model)
     predictions.write(folder.predictions)
     outcome.write(folder.outcome)

@@ -69,3 +69,5 @@ def test_gpu_gives_the_cpus_numbers_but_for_rounding(
     assert first["train/loss"] == pytest.approx(cpu.read_history()[0]["train/loss"], rel=0.02)
     assert last["val/loss"] == pytest.approx(FoldOutcome.read(gpu.outcome).val_loss, rel=0.05)
     assert last["train/loss"] < first["train/loss"]
+    state = torch.load(gpu.model, weights_only=True)["state_dict"]
+    assert {value.device.type for value in state.values()} == {"cpu"}  # so that any machine reads it
