@@ -147,16 +147,16 @@ def main(options: argparse.Namespace) -> None:
                 done[part] = [[f"{part}: failed, {str(error).splitlines()[-1]}", None, None, "no"]], None
     finally:
         if done:
-            _keep(done, facts, tiny=options.tiny)
+            _keep(done, facts, trial=options.tiny or options.accelerator == "cpu")
     if failed:
         raise CommandFailedError(f"failed: {', '.join(failed)}; see above")
 
 
-def _keep(done: Mapping[str, "Measured"], facts: Sequence[str], *, tiny: bool) -> None:
+def _keep(done: Mapping[str, "Measured"], facts: Sequence[str], *, trial: bool) -> None:
     """Print and keep what was measured of each part, be it all of them or those before an interruption."""
     title, targets = "Targets", [row for reached, _ in done.values() for row in reached]
-    if tiny:
-        title += ", which work of this size says nothing about"
+    if trial:
+        title += ", which only a GPU and work of full size are held to"
         targets = [[*row[:-1], None] for row in targets]
     table = Table("targets", title, ["target", "wanted", "measured", "reached"], targets)
     tables = [table, *(table for _, table in done.values() if table is not None)]

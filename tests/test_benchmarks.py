@@ -239,10 +239,11 @@ def test_a_part_that_fails_ends_no_other(
 
     monkeypatch.setattr(results, "FOLDER", tmp_path)
     monkeypatch.setattr(gpu, "PARTS", {"limit": fail, "cell": reach})
+    monkeypatch.setattr(gpu, "check_device", lambda _: None)
     parser = ArgumentParser()
     gpu.add_arguments(parser)
     with pytest.raises(CommandFailedError, match=r"^failed: limit; see above$"):
-        gpu.main(parser.parse_args(["--accelerator", "cpu"]))
+        gpu.main(parser.parse_args([]))
     [kept] = tmp_path.iterdir()
     assert "| limit: failed, out of memory |  |  | no |" in kept.read_text()
     assert "| speed | ≥ 8 | 9 | yes |" in kept.read_text()
@@ -255,10 +256,11 @@ def test_parts_before_an_interruption_are_kept(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(results, "FOLDER", tmp_path)
     monkeypatch.setattr(gpu, "PARTS", {"cell": reach, "grid": wait})
+    monkeypatch.setattr(gpu, "check_device", lambda _: None)
     parser = ArgumentParser()
     gpu.add_arguments(parser)
     with pytest.raises(KeyboardInterrupt):
-        gpu.main(parser.parse_args(["--accelerator", "cpu"]))
+        gpu.main(parser.parse_args([]))
     [kept] = tmp_path.iterdir()
     assert "| speed | ≥ 8 | 9 | yes |" in kept.read_text()
     assert gpu.NOTES["grid"] not in kept.read_text()
@@ -331,12 +333,14 @@ def test_a_further_cell_has_no_share_of_the_sweeps_start() -> None:
     assert further == pytest.approx([each, each])
 
 
-def test_a_trial_says_nothing_about_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("trial", [["--tiny"], ["--accelerator", "cpu"]])
+def test_a_trial_says_nothing_about_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trial: list[str]) -> None:
     monkeypatch.setattr(results, "FOLDER", tmp_path)
     monkeypatch.setattr(gpu, "PARTS", {"cell": reach})
+    monkeypatch.setattr(gpu, "check_device", lambda _: None)
     parser = ArgumentParser()
     gpu.add_arguments(parser)
-    gpu.main(parser.parse_args(["--accelerator", "cpu", "--tiny"]))
+    gpu.main(parser.parse_args(trial))
     [kept] = tmp_path.iterdir()
     assert "| speed | ≥ 8 | 9 |  |" in kept.read_text()
 
