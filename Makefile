@@ -60,7 +60,7 @@ lint: $(STAMP) ## Check style with ruff
 typecheck: $(STAMP) ## Check types with mypy
 	$(BIN)/mypy
 
-bench: $(STAMP) ## Measure speed and memory of training and start-up here (over an hour on 2 cores; ARGS="--cell-rounds 0": a quarter of one)
+bench: $(STAMP) ## Measure speed and memory of training and start-up here (over an hour on 2 cores; ARGS="--cell-rounds 0": 20 minutes)
 	$(BIN)/python -m benchmarks training $(ARGS)
 
 ui: $(STAMP) ## Open the MLflow UI on http://127.0.0.1:5000

@@ -5,7 +5,7 @@ import json
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -53,21 +53,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace) -> None:
-    """Measure, print and keep."""
+    """Measure, print and keep; interrupted, what was measured by then."""
     facts = machine()
     rows: list[list[Entry]] = []
     lines: dict[str, dict[int, float]] = {"trained": {}, "found finished": {}}
-    for cells in sorted(set(options.cells)):
-        console().print(f"{cells} cells")
-        with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch)
-            write_data_set(folder / "scans", SCANS)
-            for sweep, line in lines.items():
-                taken = _sweep(folder, cells)
-                epochs = _epochs(folder) if sweep == "trained" else 0.0
-                line[cells] = (taken.wall - epochs) / cells
-                *_, further = each_further(line)
-                rows.append([cells, sweep, taken.wall, epochs / cells, line[cells], further, taken.memory / 1e6])
+    try:
+        for cells in sorted(set(options.cells)):
+            for row in _measured(cells, lines):
+                rows.append(row)  # noqa: PERF402 - what was measured is kept where something after it fails
+    finally:
+        if rows:
+            _keep(rows, lines, facts)
+
+
+def _measured(cells: int, lines: Mapping[str, dict[int, float]]) -> Iterator[list[Entry]]:
+    """Yield a row for each of a number of cells' sweeps, and add what a cell takes beside its epoch to ``lines``."""
+    console().print(f"{cells} cells")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        write_data_set(folder / "scans", SCANS)
+        for sweep, line in lines.items():
+            taken = _sweep(folder, cells)
+            epochs = _epochs(folder) if sweep == "trained" else 0.0
+            line[cells] = (taken.wall - epochs) / cells
+            *_, further = each_further(line)
+            yield [cells, sweep, taken.wall, epochs / cells, line[cells], further, taken.memory / 1e6]
+
+
+def _keep(rows: list[list[Entry]], lines: Mapping[str, Mapping[int, float]], facts: Sequence[str]) -> None:
     with styled():
         figure = draw_growth({REST: lines}, over="cells")
     header = ["cells", "sweep", "seconds", "epoch / s per cell", REST, FURTHER, "peak memory / MB"]

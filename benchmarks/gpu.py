@@ -200,6 +200,8 @@ def _limit(sizes: Sizes, options: argparse.Namespace) -> Measured:
             best[who] = max((at.rate for at in points), default=math.nan)
         bound = best.pop("limit")
         reached = max((rate for rate in best.values() if rate > 0), default=math.nan) / bound
+        if math.isnan(reached):
+            raise CommandFailedError(f"{task.name}: limit or ours was not measured, see above")
         targets.append(verdict(f"ours / limit, {task.name}", measured=reached, least=LIMIT_TARGET))
     header = ["precision", "who", "folds at once", "images/s together", "memory of one / MB"]
     return targets, Table("limit", f"Folds at once, {sizes.fold.images} images an epoch", header, rows)

@@ -89,7 +89,7 @@ class Sweeps:
         folder: Where results and the store go.
         accelerator: As ``trainer.accelerator``.
         at_once: Cells side by side.
-        settings: Further settings of the product.
+        settings: Further settings of the product; those that make the grid what it is win.
     """
 
     grid: Grid
@@ -134,9 +134,9 @@ class Sweeps:
         return [
             *(sys.executable, "-m", "csam_lightning.train", "-m", *arguments),
             *("hydra/launcher=joblib", f"hydra.launcher.n_jobs={self.at_once}"),
+            *self.settings,
             f"data.num_folds={self.grid.folds}",
             f"trainer.max_epochs={self.grid.epochs}",
             f"trainer.accelerator={self.accelerator}",
             *self.grid.settings,
-            *self.settings,
         ]

@@ -1,9 +1,11 @@
 """The same fold in several processes at once: how many images all of them together train on in a second."""
 
 import math
+import signal
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -107,7 +109,8 @@ def run_together(work: Work, task: Task, *, epochs: int, processes: int) -> list
     for _ in range(processes):
         ours, theirs = context.Pipe(duplex=False)
         child = context.Process(target=_send, args=(theirs, work, task, epochs, gate), daemon=True)
-        child.start()
+        with _deaf_to_interrupts():
+            child.start()
         theirs.close()
         pipes.append(ours)
         children.append(child)
@@ -126,6 +129,16 @@ def run_together(work: Work, task: Task, *, epochs: int, processes: int) -> list
     if reasons:
         raise CommandFailedError(next(filter(None, reasons), "a process failed"))
     return [one for one in told if isinstance(one, Worked)]
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Let processes that start inside the block ignore Ctrl-C: whoever started them ends them, and tells of it once."""
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 def _received(pipe: Connection, gate: Barrier) -> Worked | str:

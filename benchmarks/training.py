@@ -96,23 +96,24 @@ def main(options: argparse.Namespace) -> None:
         )
     check_device(options.accelerator)
     facts = machine()
+    precisions = options.precisions or precisions_for(options.accelerator)
+    folds: list[FoldFigures] = []
     tables: list[Table] = []
-    try:
-        for table in _measured(options):
-            tables.append(table)  # noqa: PERF402 - what was measured is kept where something after it fails
+    try:  # what was measured is kept where something after it fails
+        if options.rounds:
+            for fold in _folds([SIZES[name] for name in options.folds], options, precisions):
+                folds.append(fold)  # noqa: PERF402
+        for table in _commands(options, precisions, folds):
+            tables.append(table)  # noqa: PERF402
     finally:
+        if folds:
+            tables = [speed_table(folds), parts_table(folds), *tables]
         if tables:
             publish("training", f"python -m benchmarks {shlex.join(sys.argv[1:])}", facts, tables, NOTES)
 
 
-def _measured(options: argparse.Namespace) -> Iterator[Table]:
-    """Yield each table as soon as it is measured."""
-    precisions = options.precisions or precisions_for(options.accelerator)
-    folds: list[FoldFigures] = []
-    if options.rounds:
-        folds += list(_folds([SIZES[name] for name in options.folds], options, precisions))
-        yield speed_table(folds)
-        yield parts_table(folds)
+def _commands(options: argparse.Namespace, precisions: Sequence[str], folds: Sequence[FoldFigures]) -> Iterator[Table]:
+    """Yield the table of each cell, and of start-up, as soon as it is measured."""
     if options.cell_rounds:
         for task in _chosen_cells(options):
             cells = measure_cell(task, options.cell_rounds, options.cache_dir, precisions=precisions)

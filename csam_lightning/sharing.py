@@ -18,7 +18,7 @@ FOLD_BYTES = {
 }
 """Memory of a fold's process on a CPU: bytes of the process itself, and bytes per pixel of a batch.
 
-Just above what was measured between 32 and 350 px in batches of 4 to 64, but for small batches of 350 px: ResNet-18
+About what was measured at most between 32 and 350 px in batches of 4 to 64, but for small batches of 350 px: ResNet-18
 took 0.2 GB more than reckoned in batches of 4. What ``SHARE_FOR_FOLDS`` leaves covers that.
 """
 

@@ -6,7 +6,7 @@ import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from multiprocessing import Pipe, get_context
 from pathlib import Path
@@ -266,6 +266,15 @@ def test_parts_before_an_interruption_are_kept(tmp_path: Path, monkeypatch: pyte
     assert gpu.NOTES["grid"] not in kept.read_text()
 
 
+def test_a_curve_without_a_point_is_a_part_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "curve", lambda work, *_, **__: [] if work is limit else [Point(1, 9.0, 7)])
+    parser = ArgumentParser()
+    gpu.add_arguments(parser)
+    options = parser.parse_args(["--accelerator", "cpu"])
+    with pytest.raises(CommandFailedError, match="limit or ours was not measured"):
+        gpu._limit(gpu.TINY, options)
+
+
 def test_a_process_that_dies_leaves_no_other_waiting() -> None:
     gate = get_context("spawn").Barrier(2)
     (mine, theirs), (from_the_dead, dead) = Pipe(), Pipe()
@@ -323,6 +332,7 @@ def test_the_three_sweeps_change_one_factor_at_a_time(tmp_path: Path) -> None:
         "data.batch_size=8",
     ]
     assert {"trainer.max_epochs=20", "hydra.launcher.n_jobs=3", "trainer.precision=bf16-mixed"} < set(image_size)
+    assert image_size.index("trainer.precision=bf16-mixed") < image_size.index("trainer.max_epochs=20")  # the last wins
 
 
 def test_a_further_cell_has_no_share_of_the_sweeps_start() -> None:
@@ -408,18 +418,39 @@ def test_bf16_is_not_measured_where_it_takes_hours(
 def test_what_was_measured_is_kept_where_something_after_it_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> Table:
-        raise CommandFailedError("train failed")
+    def fold_and_interruption(*_: object) -> Iterator[str]:
+        yield "a fold"
+        raise KeyboardInterrupt
+
+    def named(folds: Sequence[str]) -> Table:
+        return Table("folds", "Folds", ["fold"], [[fold] for fold in folds])
 
     monkeypatch.setattr(results, "FOLDER", tmp_path)
-    monkeypatch.setattr(training, "_folds", lambda *_: [])
-    monkeypatch.setattr(startup, "measure", fail)
+    monkeypatch.setattr(training, "_folds", fold_and_interruption)
+    for table in ("speed_table", "parts_table"):
+        monkeypatch.setattr(training, table, named)
     parser = ArgumentParser()
     training.add_arguments(parser)
-    with pytest.raises(CommandFailedError):
-        training.main(parser.parse_args(["--cell-rounds", "0"]))
+    with pytest.raises(KeyboardInterrupt):
+        training.main(parser.parse_args([]))
     [kept] = tmp_path.iterdir()
-    assert "One fold, an epoch with its validation" in kept.read_text()
+    assert kept.read_text().count("| a fold |") == 2
+
+
+def test_sweeps_before_an_interruption_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sweep(_: Path, cells: int) -> Taken:
+        if cells > 10:
+            raise KeyboardInterrupt
+        return Taken(20.0, 0.0, 0)
+
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    monkeypatch.setattr(cells, "_sweep", sweep)
+    parser = ArgumentParser()
+    cells.add_arguments(parser)
+    with pytest.raises(KeyboardInterrupt):
+        cells.main(parser.parse_args(["--cells", "10", "100"]))
+    [kept] = tmp_path.glob("*.md")
+    assert "| 10 | found finished | 20 | 0.000 | 2.000 |" in kept.read_text()
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
