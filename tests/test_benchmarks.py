@@ -450,7 +450,7 @@ def test_sweeps_before_an_interruption_are_kept(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(KeyboardInterrupt):
         cells.main(parser.parse_args(["--cells", "10", "100"]))
     [kept] = tmp_path.glob("*.md")
-    assert "| 10 | found finished | 20 | 0.000 | 2.000 |" in kept.read_text()
+    assert "| 10 | found finished | 20.0 | 0.000 | 2.000 |" in kept.read_text()
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
