@@ -136,19 +136,17 @@ def main(options: argparse.Namespace) -> None:
     facts = machine()
     sizes = TINY if options.tiny else FULL
     done: dict[str, Measured] = {}
-    failed: list[str] = []
     try:
         for part in options.parts:
             try:
                 done[part] = PARTS[part](sizes, options)
             except CommandFailedError as error:
                 console().print(f"{part}: {error}", markup=False)
-                failed.append(part)
                 done[part] = [[f"{part}: failed, {str(error).splitlines()[-1]}", None, None, "no"]], None
     finally:
         if done:
             _keep(done, facts, trial=options.tiny or options.accelerator == "cpu")
-    if failed:
+    if failed := [part for part, (_, table) in done.items() if table is None]:
         raise CommandFailedError(f"failed: {', '.join(failed)}; see above")
 
 

@@ -418,6 +418,24 @@ def test_bf16_is_not_measured_where_it_takes_hours(
 def test_what_was_measured_is_kept_where_something_after_it_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def fail(*_: object) -> Table:
+        raise CommandFailedError("train failed")
+
+    once = [Spent(1, 1)]
+    fold = FoldFigures(TASK, Rounds(ours=once, steps=once, validation=once), ours_bytes=1, limit_bytes=1)
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    monkeypatch.setattr(training, "_folds", lambda *_: [fold])
+    monkeypatch.setattr(training, "parts_table", lambda _: Table("parts", "Parts", ["part"], [["ours"]]))
+    monkeypatch.setattr(startup, "measure", fail)
+    parser = ArgumentParser()
+    training.add_arguments(parser)
+    with pytest.raises(CommandFailedError):
+        training.main(parser.parse_args(["--cell-rounds", "0"]))
+    [kept] = tmp_path.iterdir()
+    assert "One fold, an epoch with its validation" in kept.read_text()
+
+
+def test_folds_before_an_interruption_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fold_and_interruption(*_: object) -> Iterator[str]:
         yield "a fold"
         raise KeyboardInterrupt
