@@ -13,6 +13,7 @@ from csam_lightning.evaluation.result import CellResult, RunIds, sum_up
 from csam_lightning.locks import cell_locked, set_aside
 from csam_lightning.tracking.environment import code_tags, describe_environment
 from csam_lightning.tracking.publisher import Publisher
+from csam_lightning.training.damage import check_fold
 from csam_lightning.training.events import Event
 
 
@@ -40,6 +41,8 @@ def run_cell(
     with cell_locked(cell.folder):
         if cell.config.force:
             set_aside(cell.folder)
+        for fold in cell.folds:
+            check_fold(cell.job(fold))
         publisher = publish_with()
         mirror = Mirror(publisher, recorder)
         try:

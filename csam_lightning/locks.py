@@ -7,6 +7,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from csam_lightning.files import make_folder
+
 CELL_LOCK = "cell.lock"
 
 log = logging.getLogger(__name__)
@@ -18,7 +20,7 @@ def cell_locked(folder: Path) -> Iterator[None]:
 
     The lock goes with the process that holds it, however that one ends.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     lock = _lock(folder)
     try:
         lock.acquire(timeout=0)
@@ -41,7 +43,7 @@ def cell_locked_if_free(folder: Path) -> Iterator[bool]:
 @contextmanager
 def sweep_locked_if_free(folder: Path) -> Iterator[bool]:
     """Hold the grid in ``folder`` if no other process runs it as a sweep; yield whether it is held."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with _locked_if_free(FileLock(folder / "sweep.lock")) as held:
         yield held
 

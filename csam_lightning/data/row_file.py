@@ -47,7 +47,7 @@ def rows_there(folder: Path, shape: tuple[int, int, int]) -> list[str]:
         sound = array.read(len(header)) == header
         for line in journal if sound else ():
             entry = _entry(line)
-            if entry is None or _checksum(array.read(length), entry[1]) != entry[0]:
+            if entry is None or checksum(array.read(length), entry[1]) != entry[0]:
                 break
             notes.append(entry[1])
             journal_end += len(line)
@@ -76,13 +76,14 @@ def add_rows(folder: Path, shape: tuple[int, int, int], rows: Iterable[Row]) -> 
             array.write(_header(shape))
         for number, row in enumerate(rows, start=1):
             array.write(row.pixels)
-            journal.write(json.dumps([_checksum(row.pixels, row.note), row.note]).encode() + b"\n")
+            journal.write(json.dumps([checksum(row.pixels, row.note), row.note]).encode() + b"\n")
             if number % TOGETHER == 0:
                 array.flush()
                 journal.flush()
 
 
-def _checksum(pixels: bytes, note: str) -> int:
+def checksum(pixels: bytes | memoryview, note: str) -> int:
+    """Return the CRC-32 of a row's bytes and note."""
     return zlib.crc32(note.encode(), zlib.crc32(pixels))
 
 

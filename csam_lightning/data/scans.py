@@ -8,12 +8,14 @@ import hashlib
 import json
 import logging
 import shutil
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from errno import EMFILE, ENFILE, ENOMEM
 from itertools import islice
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 import pandas as pd
@@ -25,14 +27,18 @@ from csam_lightning.data.images import decode_image, range_of, read_bytes, resiz
 from csam_lightning.data.manifest import Manifest, listing
 from csam_lightning.data.problems import errors_in, warnings_in
 from csam_lightning.data.reading import QUICK_HASH_SECONDS, in_order, or_raise
-from csam_lightning.data.row_file import ARRAY, JOURNAL, Row, add_rows, rows_there
+from csam_lightning.data.row_file import ARRAY, JOURNAL, Row, add_rows, checksum, rows_there
 from csam_lightning.data.table import ROWS_TOGETHER
 from csam_lightning.errors import InputError
+from csam_lightning.files import sync_folder, sync_tree
 from csam_lightning.progress import track
 
-VERSION = 3
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+VERSION = 4
 """Of the decoding, the resizing and the files; a change of any of them must raise it."""
-PICTURES, FACTS = "pictures.npy", "facts.json"
+PICTURES, FACTS, CHECKSUMS = "pictures.npy", "facts.json", "checksums.npy"
 
 Array: TypeAlias = "np.memmap[tuple[int, int, int], np.dtype[np.uint8]]"
 
@@ -102,6 +108,8 @@ def cached_scans(manifest: Manifest, image_size: int, cache_dir: Path, *, worker
             shape = (len(manifest.table), image_size, image_size)
             cached = _open(folder, shape)
             if cached is None:
+                if folder.exists():
+                    logger.warning("cached scans in %s are damaged: they are decoded again", folder)
                 shutil.rmtree(folder, ignore_errors=True)
                 with _resumable(folder) as unfinished:
                     _write(unfinished, manifest, shape, file_hashes, workers)
@@ -128,7 +136,9 @@ def _resumable(folder: Path) -> Iterator[Path]:
     unfinished.mkdir(exist_ok=True)
     try:
         yield unfinished
+        sync_tree(unfinished)
         unfinished.rename(folder)
+        sync_folder(folder.parent)
     except Exception:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
@@ -194,13 +204,25 @@ def _open(folder: Path, shape: tuple[int, int, int]) -> "tuple[Array, _Facts] | 
     try:
         array = np.load(folder / ARRAY, mmap_mode="r", allow_pickle=False)
         pictures = np.load(folder / PICTURES, mmap_mode="r", allow_pickle=False)
-        facts = json.loads((folder / FACTS).read_text())
+        checksums = np.load(folder / CHECKSUMS, allow_pickle=False)
+        facts = (folder / FACTS).read_text()
         whole = array.shape == shape and pictures.shape == (shape[0], LENGTH)
         if not whole or not array.dtype == pictures.dtype == np.uint8:
             return None
-        return cast("Array", array), _Facts(**facts, picture_hashes=Hashes.of_array(pictures))
-    except (OSError, ValueError, EOFError, TypeError):
+        picture_hashes = Hashes.of_array(pictures)
+        if not np.array_equal(checksums, _checksums(array, picture_hashes, facts)):
+            return None
+        return cast("Array", array), _Facts(**json.loads(facts), picture_hashes=picture_hashes)
+    except Exception as error:  # garbage may raise anything
+        if isinstance(error, OSError) and error.errno in {EMFILE, ENFILE, ENOMEM}:
+            raise
         return None
+
+
+def _checksums(array: "NDArray[np.uint8]", picture_hashes: Hashes, facts: str) -> "NDArray[np.uint32]":
+    """Return the CRC-32 of each scan with its picture hash and, last, of the facts."""
+    rows = (checksum(pixels.data, one) for pixels, one in zip(array, picture_hashes, strict=True))
+    return np.array([*rows, zlib.crc32(facts.encode())], dtype=np.uint32)
 
 
 def _write(
@@ -238,7 +260,10 @@ def _write(
     add_rows(folder, shape, rows())
     (folder / JOURNAL).unlink()
     np.save(folder / PICTURES, picture_hashes.array())
-    (folder / FACTS).write_text(json.dumps({"sample_bits": sample_bits}))
+    facts = json.dumps({"sample_bits": sample_bits})
+    (folder / FACTS).write_text(facts)
+    array = np.load(folder / ARRAY, mmap_mode="r", allow_pickle=False)
+    np.save(folder / CHECKSUMS, _checksums(array, picture_hashes, facts))
 
 
 def _check_duplicates(manifest: Manifest, picture_hashes: Hashes) -> None:

@@ -66,15 +66,27 @@ def copy_results(files: Mapping[Path, str], folder: Path) -> None:
 
 
 def fold_figures(cell: Cell, fold: FoldResult) -> list[Path]:
-    """Return the figures of a finished fold, drawn where they are not there yet."""
+    """Return the figures of a finished fold, drawn where they are not there yet or damaged."""
     folder = cell.fold_folder(fold.number).path / "figures"
     curves, matrix = folder / "curves.png", folder / "confusion_matrix.png"
     title = f"{cell.name} · fold {fold.number}"
-    if not curves.is_file():
+    if not _is_picture(curves):
         _draw_curves([fold.history], curves, title=title)
-    if not matrix.is_file():
+    if not _is_picture(matrix):
         _draw_confusion(fold.validation, cell.classes, matrix, title=title)
     return [curves, matrix]
+
+
+def _is_picture(file: Path) -> bool:
+    """Return whether a PNG is there and all its parts have their checksums."""
+    from PIL import Image
+
+    try:
+        with Image.open(file) as picture:
+            picture.verify()
+    except (OSError, SyntaxError, ValueError):
+        return False
+    return True
 
 
 def _write_examples(cell: Cell, rows: Sequence[int], folder: Path) -> list[Path]:

@@ -4,7 +4,7 @@ import csv
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from rich.table import Column, Table
 
 from csam_lightning.display import wide_console
 from csam_lightning.files import written_atomically
+from csam_lightning.state import peek_state
 from csam_lightning.sweeps.folder import JobOutcome, SweepFolder
 from csam_lightning.sweeps.plan import SweepPlan
 
@@ -92,6 +93,7 @@ def sum_up_sweep(plan: SweepPlan, folder: SweepFolder, *, over: bool, lost: str 
         lost: Why it has.
     """
     outcomes = folder.read()
+    outcomes = {number: _with_result(outcome) for number, outcome in outcomes.items()}
     done = {outcome.cell_id: outcome for outcome in outcomes.values() if outcome.reason is None}
     names = _named_apart(plan, list(done.values()))
     ranked = [Ranked(name, _result(Path(outcome.folder))) for name, outcome in zip(names, done.values(), strict=True)]
@@ -104,6 +106,13 @@ def sum_up_sweep(plan: SweepPlan, folder: SweepFolder, *, over: bool, lost: str 
     if over:
         failed += [Failed(job.label, lost) for job in silent]
     return Summary(sorted(ranked, key=lambda cell: -cell.f1), failed, 0 if over else len(silent))
+
+
+def _with_result(outcome: JobOutcome) -> JobOutcome:
+    """Return how a job ended: without its results, which were lost since, it has failed."""
+    if outcome.reason is not None or peek_state(Path(outcome.folder), _result) is not None:
+        return outcome
+    return replace(outcome, reason=f"{Path(outcome.folder) / 'result.json'} is damaged or gone; run the command again")
 
 
 def _named_apart(plan: SweepPlan, outcomes: Sequence[JobOutcome]) -> list[str]:

@@ -1,6 +1,5 @@
 """Sends what is known of a cell to MLflow, each thing once, and never lets a store's trouble reach the training."""
 
-import json
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -8,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
-from csam_lightning.files import written_atomically
 from csam_lightning.processes import interrupts_deferred
+from csam_lightning.state import read_state, write_json
 from csam_lightning.tracking import runs
+from csam_lightning.tracking.kept import PENDING, read_origin, read_pending, read_sent
 from csam_lightning.tracking.record import CellRecord, FoldRecord
 from csam_lightning.tracking.store import (
     experiment_id,
@@ -51,8 +51,8 @@ class Publisher:
         self._sweep = sweep
         name = "-".join([short(self.uri), short(experiment), *([sweep.id] if sweep else [])])
         self._sent_file = folder / "tracking" / f"{name}.sent.json"
-        self._pending_file = folder / "tracking" / f"{name}.pending.json"
-        self._sent: dict[str, Any] = json.loads(self._sent_file.read_text()) if self._sent_file.is_file() else {}
+        self._pending_file = folder / "tracking" / f"{name}{PENDING}"
+        self._sent: dict[str, Any] = read_state(self._sent_file, read_sent) or {}
         self._client: MlflowClient | None = None
         self._next_try = 0.0
         self._reached = False
@@ -94,8 +94,8 @@ class Publisher:
 
         Call it only while no other process holds the cell. Return whether the store answered.
         """
-        if self._pending_file.is_file():
-            record = CellRecord.from_json(json.loads(self._pending_file.read_text())["record"])
+        record = read_state(self._pending_file, read_pending)
+        if record is not None:
             if not self.publish(record):
                 return self._reached
             log.info("sent the kept results of cell %s to MLflow", self._sent_file.parent.parent.name)
@@ -129,8 +129,7 @@ class Publisher:
 
     def _keep(self, record: CellRecord) -> None:
         pending = {**self._origin, "record": record.to_json()}
-        with written_atomically(self._pending_file) as temporary:
-            temporary.write_text(json.dumps(pending))
+        write_json(self._pending_file, pending)
 
     @property
     def _origin(self) -> dict[str, str | None]:
@@ -138,15 +137,19 @@ class Publisher:
         return {"experiment": self.experiment, "sweep": str(self._sweep.folder) if self._sweep else None}
 
     @classmethod
-    def of(cls, file: Path, *, uri: str) -> Self:
-        """Return the publisher that wrote ``file`` to its cell's ``tracking/``."""
-        origin = json.loads(file.read_text())
-        sweep = SweepRun(Path(origin["sweep"]), uri=uri, experiment=origin["experiment"]) if origin["sweep"] else None
-        return cls(file.parent.parent, uri=uri, experiment=origin["experiment"], sweep=sweep)
+    def of(cls, file: Path, *, uri: str) -> Self | None:
+        """Return the publisher that wrote ``file`` to its cell's ``tracking/``; None where it is damaged.
+
+        Call it only while no other process holds the cell.
+        """
+        origin = read_state(file, read_origin)
+        if origin is None:
+            return None
+        sweep = SweepRun(Path(origin.sweep), uri=uri, experiment=origin.experiment) if origin.sweep else None
+        return cls(file.parent.parent, uri=uri, experiment=origin.experiment, sweep=sweep)
 
     def _remember(self) -> None:
-        with written_atomically(self._sent_file) as temporary:
-            temporary.write_text(json.dumps({**self._sent, **self._origin}))
+        write_json(self._sent_file, {**self._sent, **self._origin})
 
     def _connect(self) -> "MlflowClient":
         if self._client is None:
@@ -175,7 +178,8 @@ class Publisher:
         for fold in record.folds:
             self._send_fold(client, record, fold)
         closing = [fold.number for fold in record.folds]
-        if record.finished and not set(closing) <= set(self._sent.get("closed_with", [])):
+        closed = all(self._sent["folds"][str(number)].get("closed") for number in closing)
+        if record.finished and closed and not set(closing) <= set(self._sent.get("closed_with", [])):
             runs.close(client, self._sent["run_id"], record.metrics, record.artifacts)
             self._sent |= {"closed_with": closing, "open": False}
             self._remember()
@@ -197,9 +201,15 @@ class Publisher:
             runs.log_epochs(client, sent["run_id"], fold.history, first=sent["epochs"])
             sent["epochs"] = len(fold.history)
             self._remember()
-        if fold.finished and not sent.get("closed"):
+        again = not fold.finished or fold.trained != sent.get("trained", fold.trained)
+        if sent.get("closed") and again:
+            sent["closed"], self._sent["open"] = False, True
+            self._sent.pop("closed_with", None)  # the cell's numbers are made of the fold's
+            self._remember()
+            client.update_run(sent["run_id"], status="RUNNING")
+        if fold.finished and not sent.get("closed") and runs.checkpoints_are_whole(fold.artifacts):
             runs.close(client, sent["run_id"], fold.metrics, fold.artifacts)
-            sent["closed"] = True
+            sent |= {"closed": True, "trained": fold.trained}
             self._remember()
 
     def _create_run(self, client: "MlflowClient", name: str, tags: Mapping[str, str]) -> str:

@@ -41,6 +41,11 @@ class FoldRecord:
     artifacts: Mapping[Path, str] = field(default_factory=dict)
     finished: bool = False
 
+    @property
+    def trained(self) -> float | None:
+        """When its last epoch ended, seconds since 1970: another time where it was trained again."""
+        return self.history[-1]["ended"] if self.finished and self.history else None
+
 
 @dataclass(frozen=True)
 class CellRecord:

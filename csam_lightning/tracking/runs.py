@@ -3,11 +3,13 @@
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from errno import EIO
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from csam_lightning.files import sync_folder, sync_tree, zip_is_whole
 from csam_lightning.tracking.record import DatasetRecord
 
 if TYPE_CHECKING:
@@ -123,25 +125,40 @@ def close(
     client.log_batch(
         run_id, metrics=[Metric(name, value, now, 0) for name, value in metrics.items() if isfinite(value)]
     )
+    place = _local_folder(client, run_id) if artifacts else None
     for file, folder in artifacts.items():
-        if folder == CHECKPOINTS and _linked(client, run_id, file):
+        if folder == CHECKPOINTS and place and _linked(place, file):
             continue
         if file.is_file():
             client.log_artifact(run_id, str(file), folder or None)
         else:
             log.warning("%s is gone and not sent to MLflow", file)
+    if place and place.is_dir():
+        _make_durable(place, [place / CHECKPOINTS / file.name for file, to in artifacts.items() if to == CHECKPOINTS])
     client.set_terminated(run_id, status=status)
 
 
-def _linked(client: "MlflowClient", run_id: str, checkpoint: Path) -> bool:
-    """Give the run a hard link to a checkpoint, and return whether that could be done; a file there already cannot."""
+def checkpoints_are_whole(artifacts: Mapping[Path, str]) -> bool:
+    """Return whether no checkpoint among ``artifacts`` is damaged; a warning names one that is."""
+    for file, folder in artifacts.items():
+        if folder == CHECKPOINTS and file.is_file() and not zip_is_whole(file):
+            log.warning("%s is damaged and not sent to MLflow: train its fold again", file)
+            return False
+    return True
+
+
+def _local_folder(client: "MlflowClient", run_id: str) -> Path | None:
+    """Return the folder of a run's artifacts where the store keeps them in this machine's file system."""
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
     from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
     repository = get_artifact_repository(client.get_run(run_id).info.artifact_uri)
-    if not isinstance(repository, LocalArtifactRepository):
-        return False
-    target = Path(repository.artifact_dir, CHECKPOINTS, checkpoint.name)
+    return Path(repository.artifact_dir) if isinstance(repository, LocalArtifactRepository) else None
+
+
+def _linked(place: Path, checkpoint: Path) -> bool:
+    """Give a run a hard link to a checkpoint, and return whether that could be done; a file there already cannot."""
+    target = place / CHECKPOINTS / checkpoint.name
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.hardlink_to(checkpoint)
@@ -149,3 +166,17 @@ def _linked(client: "MlflowClient", run_id: str, checkpoint: Path) -> bool:
         log.debug("%s is copied, for it cannot be linked: %s", checkpoint, error)
         return False
     return True
+
+
+def _make_durable(place: Path, checkpoints: Iterable[Path]) -> None:
+    """Return when a run's artifacts are on the disk: a run that is ended must not lose them when the power fails.
+
+    Raises:
+        OSError: The disk does not take them, or a checkpoint is not read as it was sent.
+    """
+    sync_tree(place)
+    for folder in (place.parent, place.parent.parent):  # the run's, in the store's
+        sync_folder(folder)
+    for checkpoint in checkpoints:
+        if checkpoint.is_file() and not zip_is_whole(checkpoint):
+            raise OSError(EIO, "is not read as it was sent", str(checkpoint))

@@ -1,10 +1,10 @@
 """What former processes left undone in MLflow: results not sent, runs shown as running for ever."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from csam_lightning.locks import cell_locked_if_free, sweep_locked_if_free
+from csam_lightning.state import peek_state, read_json
 from csam_lightning.tracking.publisher import Publisher
 from csam_lightning.tracking.store import short, store_uri
 from csam_lightning.tracking.sweep_run import SweepRun
@@ -13,7 +13,8 @@ from csam_lightning.tracking.sweep_run import SweepRun
 def settle(*, cells: Path, grids: Path, uri: str | None) -> None:
     """Send what could not be sent to the store at ``uri``, and end the runs of processes that are dead.
 
-    What another process works on is left to it; after a store that does not answer, nothing more is tried.
+    A damaged file is set aside and ends nothing. What another process works on is left to it; after a store that does
+    not answer, nothing more is tried.
 
     Args:
         cells: Folder of the cells.
@@ -23,13 +24,15 @@ def settle(*, cells: Path, grids: Path, uri: str | None) -> None:
     address = store_uri(uri)
     for file in _undone(cells, short(address)):
         with cell_locked_if_free(file.parent.parent) as held:
-            if held and not Publisher.of(file, uri=address).settle():
+            publisher = Publisher.of(file, uri=address) if held else None
+            if publisher and not publisher.settle():
                 return
     for file in sorted(grids.glob(f"*/{short(address)}-*.run.json")):
         if _open(file):
             with sweep_locked_if_free(file.parent) as held:
-                if held:
-                    SweepRun.of(file, uri=address).settle()
+                run = SweepRun.of(file, uri=address) if held else None
+                if run:
+                    run.settle()
 
 
 def _undone(cells: Path, store: str) -> Iterator[Path]:
@@ -41,4 +44,6 @@ def _undone(cells: Path, store: str) -> Iterator[Path]:
 
 
 def _open(file: Path) -> bool:
-    return bool(json.loads(file.read_text()).get("open"))
+    """Return whether a run is open, or may be: the file is damaged."""
+    content = peek_state(file, read_json)
+    return content is None or bool(content.get("open"))

@@ -1,16 +1,17 @@
 """A sweep's run in MLflow, above those of its cells."""
 
-import json
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from filelock import FileLock
+from pydantic import TypeAdapter
 
-from csam_lightning.files import written_atomically
 from csam_lightning.processes import interrupts_deferred
+from csam_lightning.state import read_json, read_state, write_json
 from csam_lightning.tracking import runs
 from csam_lightning.tracking.store import experiment_id, hide_password, open_store, short, store_uri, without_password
 
@@ -48,14 +49,17 @@ class SweepRun:
         return self.folder.name
 
     @classmethod
-    def of(cls, file: Path, *, uri: str) -> "SweepRun":
-        """Return the sweep that keeps its state in ``file``."""
-        return cls(file.parent, uri=uri, experiment=json.loads(file.read_text())["experiment"])
+    def of(cls, file: Path, *, uri: str) -> "SweepRun | None":
+        """Return the sweep that keeps its state in ``file``; None where that is damaged.
+
+        Call it only while no other process runs the sweep.
+        """
+        state = read_state(file, _read)
+        return None if state is None else cls(file.parent, uri=uri, experiment=state["experiment"])
 
     def describe(self, name: str, params: Mapping[str, str], tags: Mapping[str, str]) -> None:
         """Keep what its run is to be called and to tell."""
-        with written_atomically(self.folder / ABOUT) as temporary:
-            temporary.write_text(json.dumps({"name": name, "params": dict(params), "tags": dict(tags)}))
+        write_json(self.folder / ABOUT, {"name": name, "params": dict(params), "tags": dict(tags)})
 
     def run_id(self, client: "MlflowClient") -> str:
         """Return the sweep's run; it is made where the store has none."""
@@ -63,15 +67,15 @@ class SweepRun:
             known = self._state.get("run_id")
             if known and runs.alive(client, known):
                 return str(known)
-            about = json.loads((self.folder / ABOUT).read_text())
+            about = read_state(self.folder / ABOUT, _read_about) or _About(self.id, {}, {"sweep.id": self.id})
             experiment = experiment_id(client, self.uri, self.experiment)
             key = self._state.get("key")
             if known or key is None:
                 key = uuid4().hex
                 self._keep(key=key, run_id=None)
-            tags = {**about["tags"], runs.LEVEL_TAG: runs.SWEEP}
-            run_id = runs.create(client, experiment, about["name"], tags, key=key)
-            runs.log_params(client, run_id, about["params"])
+            tags = {**about.tags, runs.LEVEL_TAG: runs.SWEEP}
+            run_id = runs.create(client, experiment, about.name, tags, key=key)
+            runs.log_params(client, run_id, about.params)
             self._keep(run_id=run_id, open=True)
             return run_id
 
@@ -114,11 +118,12 @@ class SweepRun:
 
     @property
     def _state(self) -> dict[str, Any]:
-        return json.loads(self._file.read_text()) if self._file.is_file() else {}
+        with self._lock:
+            return read_state(self._file, _read) or {}
 
     def _keep(self, **changes: Any) -> None:
-        with self._lock, written_atomically(self._file) as temporary:
-            temporary.write_text(json.dumps({**self._state, "experiment": self.experiment, **changes}))
+        with self._lock:
+            write_json(self._file, {**self._state, "experiment": self.experiment, **changes})
 
     def _guarded(self, action: Any, otherwise: str) -> None:
         try:
@@ -127,3 +132,36 @@ class SweepRun:
         except Exception as error:  # noqa: BLE001 - whatever the store does, training goes on
             reason = hide_password((str(error).strip() or type(error).__name__).splitlines()[0], self.uri)
             log.warning("MLflow store %s: %s. The sweep's run: %s", without_password(self.uri), reason, otherwise)
+
+
+@dataclass(frozen=True)
+class _About:
+    name: str
+    params: dict[str, str]
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Closing:
+    status: str
+    metrics: dict[str, float]
+    artifacts: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _State:
+    experiment: str
+    key: str | None = None
+    run_id: str | None = None
+    open: bool = False
+    closing: _Closing | None = None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    content = read_json(path)
+    TypeAdapter(_State).validate_python(content)
+    return content
+
+
+def _read_about(path: Path) -> _About:
+    return TypeAdapter(_About).validate_python(read_json(path))

@@ -1,4 +1,20 @@
-"""Checkpoints: how they are written, and which one training goes on from."""
+"""Checkpoints: how they are written, and which one training goes on from.
+
+:class:`CheckpointWriter` writes two files in turn, over what they hold, while the disk takes the one before. Why a
+power cut leaves a whole one, step by step; ``path`` holds the last checkpoint,
+:func:`csam_lightning.training.job.former` the one before:
+
+1. The first checkpoint of a process is on the disk, content and name, before it takes the place of what is at ``path``
+   (see :mod:`csam_lightning.files`). The former one is not touched.
+2. Each further one waits until the last is on the disk, content and name. Only then are the bytes of the former one,
+   which is not needed any more, written over.
+3. While they are, the names change: former → temporary, ``path`` → former, temporary → ``path``. A file system with a
+   journal keeps that order, so that the last checkpoint has one of the two names at any moment.
+4. Then the new content, and after it the folder, go to the disk while training goes on; step 2 waits for both.
+
+After a cut between 2 and 4, ``path`` may be half new. :func:`last_whole` notices by the checksums of its parts and
+takes the former one, which step 2 has on the disk.
+"""
 
 import logging
 import os
@@ -12,7 +28,8 @@ from zipfile import BadZipFile
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
-from csam_lightning.files import written_atomically, zip_is_whole
+from csam_lightning.files import sync_folder, written_atomically, zip_is_whole
+from csam_lightning.training.job import former
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +61,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 class CheckpointWriter(TorchCheckpointIO):
     """Writes a fold's checkpoints, one after the other, into the memory and the place on disk of the one before last.
 
-    Fresh memory costs more than the writing, in a virtual machine above all; see ``benchmarks/NOTES.md``. Two files
-    take turns, the other one under the name of :func:`former`: a writer writes over one only when the other, of its own
-    making, is on the disk, and starts with a new file, since it does not know what a process before it has left. So
-    :func:`last_whole` finds a checkpoint whenever there was one. It goes to the disk while training goes on; only the
-    next one waits for it. If the power fails meanwhile it may be half new, and the one before is found.
+    Fresh memory costs more than the writing, in a virtual machine above all; see ``benchmarks/NOTES.md``. A process
+    does not write over what one before it has left, since it does not know in what state that is.
 
     Lightning's own writer leaves its temporary file behind, in the system's folder, when it is killed.
     """
@@ -66,20 +80,18 @@ class CheckpointWriter(TorchCheckpointIO):
             OSError: It cannot be written, or the one before could not.
         """
         path = Path(path)
-        with written_atomically(path) as temporary:
-            if self._on_disk:
-                self._on_disk.result()
-                with suppress(FileNotFoundError):
-                    former(path).replace(temporary)
+        if self._on_disk is None:
+            write_checkpoint(checkpoint, path)
+            self._on_disk = Future()
+            self._on_disk.set_result(None)
+            return
+        self._on_disk.result()
+        with written_atomically(path, durable=False) as temporary:
+            with suppress(FileNotFoundError):
+                former(path).replace(temporary)
             _save(checkpoint, temporary)
-            if self._on_disk:
-                path.replace(former(path))
-        self._on_disk = self._thread.submit(_flush, path.open("r+b"))
-
-
-def former(path: Path) -> Path:
-    """Return the name of what ``path`` held before; hidden, since users need not see it."""
-    return path.with_name(f".{path.stem}-former{path.suffix}")
+            path.replace(former(path))
+        self._on_disk = self._thread.submit(_flush, path.open("r+b"), path.parent)
 
 
 def last_whole(path: Path) -> Path | None:
@@ -110,7 +122,8 @@ def _save(content: Mapping[str, Any], path: Path) -> None:
         file.truncate()
 
 
-def _flush(file: BinaryIO) -> None:
-    """Close ``file`` when its content is on the disk."""
+def _flush(file: BinaryIO, folder: Path) -> None:
+    """Close ``file`` when its content, and then its name in ``folder``, is on the disk."""
     with file:
         os.fsync(file.fileno())
+    sync_folder(folder)

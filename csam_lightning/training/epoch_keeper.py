@@ -1,6 +1,5 @@
 """The callback that makes a fold resumable after every epoch."""
 
-import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -8,10 +7,9 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
-from csam_lightning.files import written_atomically
 from csam_lightning.training.checkpoints import write_checkpoint
 from csam_lightning.training.events import EpochEnded
-from csam_lightning.training.job import FoldFolder
+from csam_lightning.training.job import FoldFolder, write_history
 
 
 class EpochKeeper(Checkpoint):
@@ -57,8 +55,7 @@ class EpochKeeper(Checkpoint):
 
     def write_history(self) -> None:
         """Write the history; a process that was killed right after its last checkpoint has not."""
-        with written_atomically(self._folder.history) as temporary:
-            temporary.write_text(json.dumps(self.history, indent=1) + "\n")
+        write_history(self.history, self._folder.history)
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         """Start the epoch's clock."""

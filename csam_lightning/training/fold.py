@@ -2,8 +2,9 @@
 
 import logging
 import warnings
-from typing import TYPE_CHECKING
-from zipfile import BadZipFile
+from dataclasses import replace
+from errno import EIO
+from typing import TYPE_CHECKING, Any
 
 import lightning as L
 import numpy as np
@@ -15,14 +16,15 @@ from csam_lightning.allocator import keep_freed_memory, return_freed_memory
 from csam_lightning.data.augment import Augmentation, AugmentationPlan
 from csam_lightning.data.datamodule import FoldDataModule, LabelledScans, evaluation_batch, images_as_seen
 from csam_lightning.data.resident import ResidentDataModule, can_reside
-from csam_lightning.errors import InputError
+from csam_lightning.files import make_folder, zip_is_whole
 from csam_lightning.model.classifier import ScanClassifier
 from csam_lightning.model.novelty import NoveltyStatistics, features_noted
-from csam_lightning.training.checkpoints import former, last_whole, read_checkpoint, write_checkpoint
+from csam_lightning.training.checkpoints import last_whole, read_checkpoint, write_checkpoint
+from csam_lightning.training.damage import checksums_of
 from csam_lightning.training.devices import check_accelerator
 from csam_lightning.training.epoch_keeper import EpochKeeper
 from csam_lightning.training.graphs import GraphedSteps
-from csam_lightning.training.job import FoldFolder, FoldJob, FoldOutcome, FoldPredictions, Rank
+from csam_lightning.training.job import FoldFolder, FoldJob, FoldOutcome, FoldPredictions, Rank, former
 from csam_lightning.training.layout import lay_out
 from csam_lightning.training.ranks import check_shares, joined, trainer_settings
 
@@ -59,7 +61,7 @@ def train_fold(
     (but for the times in them).
     """
     folder = FoldFolder(job.folder)
-    folder.path.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.path)
     if rank.leads:
         _tidy(folder, rank)
     check_shares(job, rank.of)
@@ -72,21 +74,25 @@ def train_fold(
     trainer = _trainer(job, keeper, rank)
     device = trainer.strategy.root_device
     lay_out(classifier.network, side=scans.side, device=device, precision=job.trainer.precision)
-    resume = last_whole(folder.resume)
-    with joined(rank, device):
-        trainer.fit(classifier, _data(job, scans, plan, rank, device), ckpt_path=resume, weights_only=True)
-    _forget_gradients(trainer)
+    trained = _trained(folder, epochs=job.trainer.max_epochs)
+    if trained is None:
+        resume = last_whole(folder.resume)
+        with joined(rank, device):
+            trainer.fit(classifier, _data(job, scans, plan, rank, device), ckpt_path=resume, weights_only=True)
+        _forget_gradients(trainer)
+    else:
+        keeper.history = folder.read_history()
     if len(keeper.history) < job.trainer.max_epochs:
         return False
     if not rank.leads:
         return True
     keeper.write_history()
-    epoch = _select(classifier, folder, epochs=len(keeper.history))
+    epoch = _select(classifier, folder, trained, epochs=len(keeper.history))
     classifier.to(device)
     training, validation = job.fold.training_scans, job.fold.validation
     size = evaluation_batch(scans.side)
     learnt = (scans.images(training[part]) for part in _batches(training, size))
-    trained, learnt_features = _judged(classifier, learnt, images=len(training), every=_every(training))
+    learnt_logits, learnt_features = _judged(classifier, learnt, images=len(training), every=_every(training))
     held_out = (images_as_seen(scans, validation.take(part), plan) for part in _batches(validation, size))
     validated, held_out_features = _judged(classifier, held_out, images=len(validation), every=_every(validation))
     as_scanned = (validation.copy == 0)[:: _every(validation)]
@@ -96,7 +102,7 @@ def train_fold(
     test = (pixels[job.test_rows[part]] for part in _batches(job.test_rows, size))
     tested, _ = _judged(classifier, test, images=len(job.test_rows))
     predictions = FoldPredictions(validation=validated.softmax(dim=1).numpy(), test=tested.softmax(dim=1).numpy())
-    _write(folder, classifier, predictions, _outcome(job, trained, validated, keeper.history, epoch))
+    _write(folder, classifier, predictions, _outcome(job, learnt_logits, validated, keeper.history, epoch))
     return True
 
 
@@ -106,6 +112,13 @@ def _tidy(folder: FoldFolder, rank: Rank) -> None:
     for left in folder.path.glob(".*"):
         if left not in needed:
             left.unlink()
+
+
+def _trained(folder: FoldFolder, *, epochs: int) -> dict[str, Any] | None:
+    """Return the fold's network where all ``epochs`` are trained, and it lacks only what is made of the network."""
+    if len(folder.read_history()) == epochs and folder.model.is_file() and zip_is_whole(folder.model):
+        return read_checkpoint(folder.model)
+    return None
 
 
 def _prepare_process(job: FoldJob) -> None:
@@ -179,18 +192,18 @@ def _forget_gradients(trainer: L.Trainer) -> None:
     return_freed_memory()
 
 
-def _select(classifier: ScanClassifier, folder: FoldFolder, *, epochs: int) -> int:
+def _select(classifier: ScanClassifier, folder: FoldFolder, trained: dict[str, Any] | None, *, epochs: int) -> int:
     """Put the chosen epoch's weights into ``classifier`` and return the epoch's number, from 1.
 
     Raises:
-        InputError: The file of the best epoch is damaged.
+        BadZipFile: The file of the best epoch is damaged.
     """
+    if trained is not None:
+        classifier.load_state_dict(trained["state_dict"])
+        return int(trained["hyper_parameters"]["epoch"])
     if not folder.best.is_file():
         return epochs
-    try:
-        best = read_checkpoint(folder.best)
-    except BadZipFile as error:
-        raise InputError(str(error), where=str(folder.best), mend="train again with force=true") from error
+    best = read_checkpoint(folder.best)
     classifier.load_state_dict(best["state_dict"])
     return int(best["epoch"])
 
@@ -208,18 +221,30 @@ def _outcome(
         epoch=epoch,
         images=len(job.fold.training) * len(history),
         seconds=sum(past["seconds"] for past in history),
+        history=history,
     )
 
 
 def _write(folder: FoldFolder, classifier: ScanClassifier, predictions: FoldPredictions, outcome: FoldOutcome) -> None:
-    """Write the files of a finished fold, the outcome last, and drop what only an unfinished one needs."""
+    """Write the files of a finished fold, the outcome last, and drop what only an unfinished one needs.
+
+    The outcome is written when all others are on the disk and have been read back; what it makes superfluous is dropped
+    when it is there too.
+
+    Raises:
+        OSError: A file cannot be written, or is not read as it was written.
+    """
     parameters = {**classifier.hparams, "epoch": outcome.epoch}
     state = {name: value.cpu().contiguous() for name, value in classifier.state_dict().items()}
     write_checkpoint({"state_dict": state, "hyper_parameters": parameters}, folder.model)
     predictions.write(folder.predictions)
-    outcome.write(folder.outcome)
-    for unfinished in (folder.resume, former(folder.resume), folder.best):
-        unfinished.unlink(missing_ok=True)
+    for file in (folder.model, folder.predictions, folder.novelty):
+        if file.is_file() and not zip_is_whole(file):
+            raise OSError(EIO, "is not read as it was written", str(file))
+    checksums = checksums_of(folder.predictions, folder.novelty)
+    replace(outcome, checksums=checksums).write(folder.outcome)
+    FoldOutcome.read(folder.outcome)
+    folder.drop_unfinished()
 
 
 def _batches(images: "Sized", size: int) -> "Iterator[slice]":

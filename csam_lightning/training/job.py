@@ -1,13 +1,15 @@
 """What a fold is trained from, and the files that it leaves; free of torch, so that a watcher stays light."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import TypeAdapter
 
-from csam_lightning.files import written_atomically
+from csam_lightning.files import sync_folder, written_atomically
+from csam_lightning.state import peek_state, read_json, write_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -100,6 +102,8 @@ class FoldOutcome:
         epoch: Number of epochs that the kept network was trained for.
         images: Images trained on, all epochs together.
         seconds: Time spent in training.
+        history: Metrics of each epoch; none in files of older versions.
+        checksums: CRC-32 of ``predictions`` and ``novelty``, by name; none in files of older versions.
     """
 
     train_accuracy: float
@@ -108,16 +112,22 @@ class FoldOutcome:
     epoch: int
     images: int
     seconds: float
+    history: list[dict[str, float]] = field(default_factory=list)
+    checksums: dict[str, int] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         """Write as JSON."""
-        with written_atomically(path) as temporary:
-            temporary.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        write_json(path, asdict(self), indent=2)
 
     @classmethod
     def read(cls, path: Path) -> "FoldOutcome":
-        """Read what :meth:`write` wrote."""
-        return cls(**json.loads(path.read_text()))
+        """Read what :meth:`write` wrote.
+
+        Raises:
+            ValueError: It is damaged.
+            OSError: There is no such file, or it may not be opened.
+        """
+        return TypeAdapter(cls).validate_python(read_json(path))
 
 
 @dataclass(frozen=True)
@@ -163,12 +173,37 @@ class FoldFolder:
 
     @property
     def finished(self) -> bool:
-        """Whether the fold need not be trained again."""
+        """Whether the fold need not be trained again, unless :mod:`csam_lightning.training.damage` finds it does."""
         return self.outcome.is_file()
 
     def read_history(self) -> list[dict[str, float]]:
-        """Return the metrics of each finished epoch."""
-        if not self.history.is_file():
-            return []
-        history: list[dict[str, float]] = json.loads(self.history.read_text())
-        return history
+        """Return the metrics of each finished epoch; none where the file is missing or damaged."""
+        return peek_state(self.history, read_history) or []
+
+    def drop_unfinished(self) -> None:
+        """Remove what only an unfinished fold needs, the best epoch last: without it the others are of no use."""
+        for unfinished in (self.resume, former(self.resume), self.best):
+            if unfinished.exists():
+                unfinished.unlink()
+                sync_folder(self.path)
+
+
+def former(path: Path) -> Path:
+    """Return the name of what the checkpoint ``path`` held before; hidden, since users need not see it."""
+    return path.with_name(f".{path.stem}-former{path.suffix}")
+
+
+def write_history(history: list[dict[str, float]], path: Path) -> None:
+    """Write the metrics of each epoch as JSON, for people and for who watches."""
+    with written_atomically(path) as temporary:
+        temporary.write_text(json.dumps(history, indent=1) + "\n")
+
+
+def read_history(path: Path) -> list[dict[str, float]]:
+    """Return the metrics of each epoch in a file.
+
+    Raises:
+        ValueError: It is damaged.
+        OSError: There is no such file, or it may not be opened.
+    """
+    return TypeAdapter(list[dict[str, float]]).validate_python(json.loads(path.read_text()), strict=True)

@@ -171,7 +171,7 @@ def train_folds(jobs: Sequence[FoldJob], *, processes: int, watch: Callable[[Eve
 def _go_on(crew: _Crew, end: FoldEnded | FoldFailed | FoldLaidAside, turns: Turns) -> bool:
     """Give ``crew``, whose turn has come to its end, the next one; return False where it has ended."""
     turns.give_back(end.fold)
-    if isinstance(end, FoldFailed):
+    if not isinstance(end, FoldLaidAside):
         turns.give_up(end.fold)
     if crew.can_go_on() and (turn := turns.take()):
         crew.give(turn)

@@ -57,7 +57,7 @@ class Turns:
         self._in_training.remove(fold)
 
     def give_up(self, fold: int) -> None:
-        """Leave out what was still to come of a fold that has failed."""
+        """Leave out what was still to come of a fold that has ended."""
         self._turns = [turn for turn in self._turns if turn.job.fold.number != fold]
 
 

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from csam_lightning.files import zip_is_whole
-from csam_lightning.training.checkpoints import CheckpointWriter, former, last_whole
+from csam_lightning.training.checkpoints import CheckpointWriter, last_whole
+from csam_lightning.training.job import former
 
 PAGE = 4096
 """Bytes that a disk writes whole, or not at all."""

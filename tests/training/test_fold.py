@@ -12,6 +12,7 @@ from sklearn import metrics
 from csam_lightning.config import Select
 from csam_lightning.errors import InputError
 from csam_lightning.model.novelty import NoveltyStatistics
+from csam_lightning.training.damage import check_fold
 from csam_lightning.training.fold import train_fold
 from csam_lightning.training.job import FoldFolder, FoldJob, FoldOutcome, FoldPredictions
 
@@ -40,7 +41,7 @@ def numbers(folder: FoldFolder) -> tuple[Any, ...]:
     predictions = FoldPredictions.read(folder.predictions)
     state = torch.load(folder.model, weights_only=True)["state_dict"]
     history = [{name: value for name, value in past.items() if "/" in name} for past in folder.read_history()]
-    outcome = dataclasses.replace(FoldOutcome.read(folder.outcome), seconds=0)
+    outcome = dataclasses.replace(FoldOutcome.read(folder.outcome), seconds=0, history=[])
     novelty = vars(NoveltyStatistics.read(folder.novelty)).values()
     arrays = [predictions.validation, predictions.test, *novelty, *(value.numpy() for value in state.values())]
     return history, outcome, [array.tobytes() for array in arrays]
@@ -106,12 +107,15 @@ def test_fold_whose_last_checkpoint_is_damaged_goes_on_from_the_one_before(job: 
     assert numbers(folder) == whole
 
 
-def test_damaged_best_epoch_is_said(job: MakeJob) -> None:
-    made = job(trainer={"select": Select.best, "learning_rate": 0.005})
+def test_damaged_best_epoch_has_the_fold_trained_from_its_start(job: MakeJob, caplog: pytest.LogCaptureFixture) -> None:
+    best = {"select": Select.best, "learning_rate": 0.005}
+    whole = train(job("whole", trainer=best))
+    made = job(trainer=best)
     folder = train(made, kill_after=3)
     os.truncate(folder.best, folder.best.stat().st_size - 1)
-    with pytest.raises(InputError, match=r"best.ckpt: damaged: its checksums do not fit; train again with force=true"):
-        train(made)
+    assert not check_fold(made)
+    assert caplog.messages == [f"{folder.best} is damaged: fold 0 is trained from its start"]
+    assert numbers(train(made)) == numbers(whole)
 
 
 def test_best_epoch_is_the_one_with_the_least_validation_loss(job: MakeJob) -> None:
