@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -177,48 +178,51 @@ def test_nothing_is_written_into_the_data_folder(folder: "DataFolder", cache: Pa
     assert tree_of(folder.root) == before
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        "shorter",
-        "empty",
-        "no facts",
-        "bad facts",
-        "other facts",
-        "no pictures",
-        "fewer pictures",
-        "other pictures",
-        "pictures of another shape",
-        "other shape",
-    ],
-)
-def test_a_damaged_cache_is_made_anew(folder: "DataFolder", cache: Path, damage: str) -> None:
+def flip(path: Path) -> None:
+    """Turn the last bit of a file."""
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def saved(name: str, array: "NDArray[Any]") -> Callable[[Path], None]:
+    return lambda cached: np.save(cached / name, array)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "shorter": lambda cached: os.truncate(cached / ARRAY, (cached / ARRAY).stat().st_size - 1),
+    "empty": lambda cached: os.truncate(cached / ARRAY, 0),
+    "zeroed scans": saved(ARRAY, np.zeros((3, 16, 16), dtype=np.uint8)),
+    "one bit of a scan": lambda cached: flip(cached / ARRAY),
+    "other shape": saved(ARRAY, np.zeros((2, 16, 16), dtype=np.uint8)),
+    "no facts": lambda cached: (cached / module.FACTS).unlink(),
+    "bad facts": lambda cached: (cached / module.FACTS).write_text("{"),
+    "other facts": lambda cached: (cached / module.FACTS).write_text('["a", "b", "c"]'),
+    "other bits": lambda cached: (cached / module.FACTS).write_text('{"sample_bits": 12}'),
+    "no pictures": lambda cached: (cached / module.PICTURES).unlink(),
+    "fewer pictures": saved(module.PICTURES, np.zeros((2, 32), dtype=np.uint8)),
+    "zeroed pictures": saved(module.PICTURES, np.zeros((3, 32), dtype=np.uint8)),
+    "one bit of the pictures": lambda cached: flip(cached / module.PICTURES),
+    "other pictures": saved(module.PICTURES, np.zeros((3, 32), dtype=np.int8)),
+    "pictures of another shape": saved(module.PICTURES, np.zeros((32, 3), dtype=np.uint8)),
+    "no checksums": lambda cached: (cached / module.CHECKSUMS).unlink(),
+    "one bit of the checksums": lambda cached: flip(cached / module.CHECKSUMS),
+}
+
+
+@pytest.mark.parametrize("damage", list(DAMAGES))
+def test_a_damaged_cache_is_made_anew(
+    folder: "DataFolder", cache: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
     manifest = listed(folder)
     scans = cached_scans(manifest, 16, cache)
-    expected = np.array(scans.array)
-    path = scans.path
+    expected, path = np.array(scans.array), scans.path
     del scans
-    if damage == "shorter":
-        os.truncate(path, path.stat().st_size - 1)
-    elif damage == "empty":
-        os.truncate(path, 0)
-    elif damage == "no facts":
-        (path.parent / module.FACTS).unlink()
-    elif damage == "bad facts":
-        (path.parent / module.FACTS).write_text("{")
-    elif damage == "other facts":
-        (path.parent / module.FACTS).write_text('["a", "b", "c"]')
-    elif damage == "no pictures":
-        (path.parent / module.PICTURES).unlink()
-    elif damage == "fewer pictures":
-        np.save(path.parent / module.PICTURES, np.zeros((2, 32), dtype=np.uint8))
-    elif damage == "other pictures":
-        np.save(path.parent / module.PICTURES, np.zeros((3, 32), dtype=np.int8))
-    elif damage == "pictures of another shape":
-        np.save(path.parent / module.PICTURES, np.zeros((32, 3), dtype=np.uint8))
-    else:
-        np.save(path, np.zeros((2, 16, 16), dtype=np.uint8))
-    assert np.array_equal(cached_scans(manifest, 16, cache).array, expected)
+    DAMAGES[damage](path.parent)
+    again = cached_scans(manifest, 16, cache)
+    assert np.array_equal(again.array, expected)
+    assert again.sample_bits is None
+    assert caplog.messages == [f"cached scans in {path.parent} are damaged: they are decoded again"]
 
 
 def test_cells_that_start_at_once_decode_once(

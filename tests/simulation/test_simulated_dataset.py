@@ -20,7 +20,7 @@ from PIL import Image
 from csam_lightning.data.manifest import read_manifest
 from csam_lightning.errors import InputError
 from csam_lightning.simulation import dataset
-from csam_lightning.simulation.cached import cached_dataset, config_hash
+from csam_lightning.simulation.cached import CHECKSUMS, cached_dataset, config_hash
 from csam_lightning.simulation.config import SimulationConfig
 from csam_lightning.simulation.dataset import write_dataset
 from csam_lightning.simulation.imaging import take_scan
@@ -168,6 +168,32 @@ def test_cache_is_filled_once_per_config(
     assert other != first
     monkeypatch.setattr(dataset, "inspect_all", None)
     assert cached_dataset(tiny, tmp_path, processes=1) == first
+
+
+@pytest.mark.parametrize("damage", ["zeroed", "one bit", "lost", "no checksums", "damaged checksums"])
+def test_cached_data_set_that_was_damaged_is_made_again(
+    small: SimulationConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    tiny = replace(small, packages={"Cu": 1}, test_counts={})
+    root = cached_dataset(tiny, tmp_path, processes=1)
+    made = contents(root)
+    image = next((root / "images").iterdir())
+    content = image.read_bytes()
+    if damage == "zeroed":
+        image.write_bytes(bytes(len(content)))
+    elif damage == "one bit":
+        table = root / "manifest.csv"
+        table.write_text(table.read_text().replace("Cu", "Cw"))
+    elif damage == "lost":
+        image.unlink()
+    elif damage == "no checksums":
+        (root / CHECKSUMS).unlink()
+    else:
+        (root / CHECKSUMS).write_text("")
+    assert cached_dataset(tiny, tmp_path, processes=1) == root
+    assert contents(root) == made
+    assert caplog.messages == [f"{root} is damaged, or of an older version: it is simulated again"]
+    assert sorted(tmp_path.iterdir()) == sorted([root, tmp_path / f"{root.name}.lock"])
 
 
 def test_two_at_once_share_one_cache(small: SimulationConfig, tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 import errno
+import io
 import json
 import logging
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,11 +21,20 @@ from csam_lightning.tracking.record import CellRecord, DatasetRecord, FoldRecord
 from csam_lightning.tracking.runs import close
 from csam_lightning.tracking.settling import settle
 from csam_lightning.tracking.store import hide_password, open_store, store_uri, without_password
+from csam_lightning.tracking.sweep_run import SweepRun
 
 EPOCHS = [
     {"train/loss": 1.0, "val/loss": 1.2, "seconds": 2.0, "ended": 1_700_000_000.0},
     {"train/loss": 0.5, "val/loss": 0.9, "seconds": 2.0, "ended": 1_700_000_002.0},
 ]
+
+
+def zipped(text: str) -> bytes:
+    """Return a checkpoint, as far as tracking knows one: a zip file."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as parts:
+        parts.writestr(zipfile.ZipInfo("weights"), text)
+    return file.getvalue()
 
 
 def record(folds: list[FoldRecord] | None = None) -> CellRecord:
@@ -37,7 +48,7 @@ def record(folds: list[FoldRecord] | None = None) -> CellRecord:
 def finished(tmp_path: Path) -> CellRecord:
     figure, model = tmp_path / "curves.png", tmp_path / "model.ckpt"
     figure.write_bytes(b"png")
-    model.write_bytes(b"weights")
+    model.write_bytes(zipped("weights"))
     folds = [
         FoldRecord(number, EPOCHS, {"delta/loss": 0.1 * number}, {model: "checkpoints"}, finished=True)
         for number in (0, 1)
@@ -135,7 +146,7 @@ def test_checkpoints_are_copied_to_another_disk(uri: str, tmp_path: Path, monkey
     assert publisher.publish(finished(tmp_path))
     for run in fold_ids(uri):
         copied = tmp_path / "store" / "mlartifacts" / run / "artifacts" / "checkpoints" / "model.ckpt"
-        assert copied.read_bytes() == b"weights"
+        assert copied.read_bytes() == zipped("weights")
         assert not copied.samefile(tmp_path / "model.ckpt")
 
 
@@ -145,12 +156,12 @@ def test_checkpoint_sent_again_takes_the_place_of_the_one_before(uri: str, tmp_p
     assert publisher.publish(whole)
     newer = tmp_path / "newer" / "model.ckpt"
     newer.parent.mkdir()
-    newer.write_bytes(b"new weights")
+    newer.write_bytes(zipped("new weights"))
     run = fold_ids(uri)[0]
     close(open_store(uri), run, {}, {newer: "checkpoints"})
     sent = tmp_path / "store" / "mlartifacts" / run / "artifacts" / "checkpoints" / "model.ckpt"
-    assert sent.read_bytes() == b"new weights"
-    assert (tmp_path / "model.ckpt").read_bytes() == b"weights"
+    assert sent.read_bytes() == zipped("new weights")
+    assert (tmp_path / "model.ckpt").read_bytes() == zipped("weights")
 
 
 def test_each_thing_is_sent_once_also_by_another_process(uri: str, tmp_path: Path) -> None:
@@ -373,3 +384,87 @@ def test_interruption_while_the_store_is_made_leaves_no_half_store(
             open_store(uri)
     assert [file.name for file in (tmp_path / "store").iterdir()] == ["mlflow.db.lock"]
     assert Publisher(tmp_path / "cell", uri=uri, experiment="lab").publish(record())
+
+
+def test_damaged_checkpoint_is_not_sent_and_its_run_not_finished(
+    uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = finished(tmp_path)
+    model = tmp_path / "model.ckpt"
+    model.write_bytes(bytes(len(zipped("weights"))))
+    publisher = Publisher(tmp_path / "cell", uri=uri, experiment="lab")
+    assert publisher.publish(made)
+    assert caplog.messages.count(f"{model} is damaged and not sent to MLflow: train its fold again") == 2
+    assert [run.info.status for kind in runs(uri).values() for run in kind] == ["RUNNING"] * 3
+    publisher.end("KILLED")
+    model.write_bytes(zipped("weights"))
+    assert publisher.publish(made)
+    assert [run.info.status for kind in runs(uri).values() for run in kind] == ["FINISHED"] * 3
+
+
+def test_fold_trained_again_takes_the_place_of_what_was_sent(uri: str, tmp_path: Path) -> None:
+    whole = finished(tmp_path)
+    assert Publisher(tmp_path / "cell", uri=uri, experiment="lab").publish(whole)
+    (tmp_path / "model.ckpt").rename(tmp_path / "model.ckpt.damaged-1")
+    (tmp_path / "model.ckpt").write_bytes(zipped("trained again"))
+    later = [*EPOCHS[:1], {**EPOCHS[1], "ended": EPOCHS[1]["ended"] + 100}]
+    folds = [replace(whole.folds[0], history=later, metrics={"delta/loss": 7.0}), whole.folds[1]]
+    again = replace(whole, folds=folds, metrics={"val/loss": 0.8})
+    assert Publisher(tmp_path / "cell", uri=uri, experiment="lab").publish(again)
+    found = runs(uri)
+    assert [run.data.metrics["delta/loss"] for run in found["folds"]] == [7.0, 0.1]
+    assert found["cells"][0].data.metrics["val/loss"] == 0.8
+    assert {run.info.status for kind in found.values() for run in kind} == {"FINISHED"}
+    artifacts = tmp_path / "store" / "mlartifacts"
+    sent = artifacts / fold_ids(uri)[0] / "artifacts" / "checkpoints" / "model.ckpt"
+    assert sent.read_bytes() == zipped("trained again")
+
+
+@pytest.mark.parametrize("damage", ["", "[]", "null", '{"run_id"', '{"run_id": 5}', '{"folds": {"0": {}}}', "\0\0\0"])
+def test_damaged_note_of_what_was_sent_makes_new_runs_and_stops_no_other_cell(
+    uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    cells = tmp_path / "cells"
+    for cell in ("aaa", "bbb"):
+        assert Publisher(cells / cell, uri=uri, experiment="lab").publish(record())
+    [sent] = (cells / "aaa").glob("tracking/*.sent.json")
+    sent.write_text(damage)
+    settle(cells=cells, grids=tmp_path / "grids", uri=uri)
+    [line] = caplog.messages
+    assert line.startswith(f"{sent} is damaged (")
+    assert line.endswith(f"): set aside as {sent.name}.damaged-1")
+    assert sorted(run.info.status for run in runs(uri)["cells"]) == ["KILLED", "RUNNING"]
+    assert Publisher(cells / "aaa", uri=uri, experiment="lab").publish(finished(tmp_path))
+    assert len(runs(uri)["cells"]) == 3
+
+
+@pytest.mark.parametrize("damage", ["", '{"experiment": "lab", "sweep": null, "record": {"folds": [5]}}'])
+def test_damaged_results_that_were_kept_stop_no_other_cell(
+    uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    (tmp_path / "store").write_text("a file where the store's folder should be")
+    cells = tmp_path / "cells"
+    for cell in ("aaa", "bbb"):
+        assert not Publisher(cells / cell, uri=uri, experiment="lab").publish(finished(tmp_path))
+    (tmp_path / "store").unlink()
+    [pending] = (cells / "aaa").glob("tracking/*.pending.json")
+    pending.write_text(damage)
+    settle(cells=cells, grids=tmp_path / "grids", uri=uri)
+    assert f"set aside as {pending.name}.damaged-1" in caplog.text
+    assert [run.info.status for run in runs(uri)["cells"]] == ["FINISHED"]
+
+
+def test_damaged_note_of_a_sweep_s_run_stops_nothing(
+    uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    grids = tmp_path / "grids"
+    (grids / "0123").mkdir(parents=True)
+    sweep = SweepRun(grids / "0123", uri=uri, experiment="lab")
+    sweep.describe("grid", {}, {})
+    sweep.begin()
+    [state] = (grids / "0123").glob("*.run.json")
+    state.write_text("{}")
+    settle(cells=tmp_path / "cells", grids=grids, uri=uri)
+    assert f"set aside as {state.name}.damaged-1" in caplog.text
+    (grids / "0123" / "sweep.json").write_text("")
+    assert sweep.run_id(open_store(uri))
