@@ -13,7 +13,7 @@ from csam_lightning.evaluation.metrics import Scores
 from csam_lightning.evaluation.predictions import FILE as PREDICTIONS
 from csam_lightning.evaluation.predictions import prediction_table
 from csam_lightning.evaluation.result import CellResult, FoldResult, RunIds, result_json
-from csam_lightning.files import written_atomically
+from csam_lightning.files import sync_tree, written_atomically
 
 
 def write_results(
@@ -59,10 +59,11 @@ def write_results(
 
 
 def copy_results(files: Mapping[Path, str], folder: Path) -> None:
-    """Copy ``files``, as :func:`write_results` returned them, to ``folder``."""
+    """Copy ``files``, as :func:`write_results` returned them, to ``folder``; they go to the disk together."""
     for file, below in files.items():
-        with written_atomically(folder / below / file.name) as temporary:
+        with written_atomically(folder / below / file.name, durable=False) as temporary:
             shutil.copyfile(file, temporary)
+    sync_tree(folder)
 
 
 def fold_figures(cell: Cell, fold: FoldResult) -> list[Path]:

@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import shutil
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from csam_lightning.data.problems import errors_in, printable
 from csam_lightning.data.schema import Rules, broken_rules
 from csam_lightning.data.table import COLUMNS, TextTable
 from csam_lightning.errors import InputError
-from csam_lightning.files import written_atomically
+from csam_lightning.files import make_folder, sync_folder, written_atomically
 from csam_lightning.predicting.scans import Scan
 from csam_lightning.predicting.table import FORMULA
 
@@ -118,7 +119,7 @@ def correct(folder: Path, scan: Scan, said: Said, *, predicted: str, model: str)
     said = Said(*(_cell(name, value) for name, value in zip(("label", "package", "name"), astuple(said), strict=True)))
     picture = scan.read().picture_hash
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         with FileLock(folder / LOCK):
             log = read_log(folder)
             former = latest(log).get(picture)
@@ -150,12 +151,17 @@ def read_log(folder: Path) -> list[Correction]:
     """
     file = folder / LOG
     try:
-        text = _whole(file.read_bytes()).decode("utf-8-sig")
+        written = file.read_bytes()
+        text = _whole(written).decode("utf-8-sig")
+        header, *rows = csv.reader(io.StringIO(text, newline="")) if text else [HEADER]
     except FileNotFoundError:
         return []
     except UnicodeDecodeError as error:
         raise _changed(folder, "is no UTF-8 text") from error
-    header, *rows = csv.reader(io.StringIO(text, newline="")) if text else [HEADER]
+    except csv.Error as error:
+        raise _changed(folder, f"is no table of corrections ({error})") from error
+    if not text and not ",".join(HEADER).encode().startswith(written.removeprefix(BOM_UTF8)):
+        raise _changed(folder, "is no table of corrections")
     if tuple(header) != HEADER:
         raise _changed(folder, f"row 1 is not {','.join(HEADER)}")
     for number, row in enumerate(rows, start=2):
@@ -235,6 +241,7 @@ def _append(file: Path, made: Correction) -> None:
         log.write(text.getvalue().encode())
         log.flush()
         os.fsync(log.fileno())
+    sync_folder(file.parent)
 
 
 def _write_manifest(file: Path, log: Sequence[Correction]) -> None:

@@ -134,7 +134,8 @@ def test_an_interrupted_array_is_gone_on_with(
     assert decoded == ["a.png", "b.png", "c.png", "c.png"]
     undisturbed = cached_scans(manifest, 16, tmp_path / "another", workers=1)
     assert scans.path.read_bytes() == undisturbed.path.read_bytes()
-    assert {path.name for path in scans.path.parent.iterdir()} == {"scans.npy", "pictures.npy", "facts.json"}
+    names = {path.name for path in scans.path.parent.iterdir()}
+    assert names == {"scans.npy", "pictures.npy", "facts.json", "checksums.npy"}
     assert not list(cache.glob(".*"))
 
 
