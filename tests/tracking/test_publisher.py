@@ -420,7 +420,10 @@ def test_fold_trained_again_takes_the_place_of_what_was_sent(uri: str, tmp_path:
     assert sent.read_bytes() == zipped("trained again")
 
 
-@pytest.mark.parametrize("damage", ["", "[]", "null", '{"run_id"', '{"run_id": 5}', '{"folds": {"0": {}}}', "\0\0\0"])
+@pytest.mark.parametrize(
+    "damage",
+    ["", "[]", "null", '{"run_id"', '{"open": true, "run_id": 5}', '{"open": true, "folds": {"0": {}}}', "\0\0\0"],
+)
 def test_damaged_note_of_what_was_sent_makes_new_runs_and_stops_no_other_cell(
     uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
 ) -> None:
@@ -463,7 +466,7 @@ def test_damaged_note_of_a_sweep_s_run_stops_nothing(
     sweep.describe("grid", {}, {})
     sweep.begin()
     [state] = (grids / "0123").glob("*.run.json")
-    state.write_text("{}")
+    state.write_text('{"open": true}')
     settle(cells=tmp_path / "cells", grids=grids, uri=uri)
     assert f"set aside as {state.name}.damaged-1" in caplog.text
     (grids / "0123" / "sweep.json").write_text("")
