@@ -47,14 +47,13 @@ def cell_model(result: Path, predictions: Path | None, folds: "Mapping[int, Fold
     """
     numbers = tuple(sorted(folds))
     facts = _read(result, lambda file: _facts(file, numbers))
-    networks = [_read(folds[number].model, lambda file: _network(file, facts)) for number in numbers]
-    if facts.protocol == PUBLISHED:
-        return Ensemble(networks, facts)
-    known = None
-    if predictions is not None:
+    known, learnt_from = None, facts.protocol == PUBLISHED
+    if predictions is not None and not learnt_from:
         known = _read(predictions, lambda file: _held_out(file, facts))
         facts = _calibrated(facts, known)
-    return Ensemble(networks, facts, held_out=known, novelty=_novelty([folds[number] for number in numbers]))
+    networks = [_read(folds[number].model, lambda file: _network(file, facts)) for number in numbers]
+    novelty = None if learnt_from else _novelty([folds[number] for number in numbers])
+    return Ensemble(networks, facts, held_out=known, novelty=novelty)
 
 
 def _calibrated(facts: ModelFacts, known: "HeldOut") -> ModelFacts:

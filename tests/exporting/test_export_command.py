@@ -42,9 +42,9 @@ def file(ensemble: Ensemble, tmp_path: Path) -> str:
 def test_file_becomes_another_by_the_command(command: Command, file: str, scans: list[Path], tmp_path: Path) -> None:
     done = command("export", f"model={file}", f"output={tmp_path}/made/copy.safetensors", f"scans={scans[0].parent}")
     assert (done.returncode, done.stderr) == (0, "")
+    described = "2 networks, resnet18, 32 px, classes A, B, C, temperature 2, class mix 0.5 0.25 0.25"
     assert done.stdout.splitlines() == [
-        f"{tmp_path}/made/copy.safetensors  2 networks, resnet18, 32 px, classes A, B, C, temperature 2, "
-        "class mix 0.5 0.25 0.25",
+        f"{tmp_path}/made/copy.safetensors  {described}",
         f"probabilities of {len(scans)} scans differ from the model's by at most 0",
     ]
     assert (tmp_path / "made" / "copy.safetensors").read_bytes() == Path(file).read_bytes()
