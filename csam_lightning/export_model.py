@@ -1,7 +1,7 @@
 """What ``python -m csam_lightning.export`` does: find the model and its scans, write the file, register."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,6 +10,7 @@ import numpy as np
 from csam_lightning.cell_files import NAME_SCANS, card_of, scans_of
 from csam_lightning.data.images import read_grey, resize_grey
 from csam_lightning.errors import InputError
+from csam_lightning.evaluation.prevalence import for_prevalence
 from csam_lightning.exporting.check import write_checked
 from csam_lightning.exporting.formats import FORMATS, Format, ensemble_predictor
 from csam_lightning.exporting.scans import scans_in
@@ -31,6 +32,7 @@ class Wishes(NamedTuple):
     register: str | None
     alias: str | None
     scans: str | None
+    prevalence: Mapping[str, float] | None
 
 
 def export_model(model: str, wishes: Wishes, *, uri: str | None) -> Iterator[str]:
@@ -44,12 +46,12 @@ def export_model(model: str, wishes: Wishes, *, uri: str | None) -> Iterator[str
     if Path(model).expanduser().is_file():
         if called is not None:
             raise InputError("a file is of no run", where=f"register {called.name}", mend="name a run: model=RUN")
-        ensemble, scans = load_model(model), _named_scans(wishes, model)
+        ensemble, scans = for_prevalence(load_model(model), wishes.prevalence), _named_scans(wishes, model)
     else:
         check_name(model)
         store = StoreReader(uri)
         run = find_run(store, model)
-        ensemble = model_of_run(store, model, run)
+        ensemble = for_prevalence(model_of_run(store, model, run), wishes.prevalence)
         scans = scans_in(Path(wishes.scans).expanduser()) if wishes.scans else scans_of(store, run, ensemble)
     if output is not None:
         difference = write_checked(ensemble, output.form, output.file, scans)
@@ -83,6 +85,10 @@ def _registered(
         if kept is not None and checksum(dict(named_tensors(kept))) != checksum(dict(named_tensors(ensemble))):
             what = f"it keeps a model of the folds {', '.join(map(str, kept.facts.folds))} that was registered before"
             raise InputError(what, where=f"run {run.id}", mend="train with force=true, which makes a run of its own")
+        if kept is not None and kept.facts.prevalence != ensemble.facts.prevalence:
+            what = "it keeps a model for another class mix that was registered before"
+            mend = "leave prevalence out, or write a file with output=FILE"
+            raise InputError(what, where=f"run {run.id}", mend=mend)
         card = card_of(store, run, ensemble, folder)
         difference = write_checked(ensemble, FORMATS["onnx"], folder / "model.onnx", scans)
         side = ensemble.facts.image_size
@@ -132,8 +138,12 @@ def _named_scans(wishes: Wishes, model: str) -> list[Path]:
 
 
 def described(ensemble: "Ensemble") -> str:
-    """Return what a model is, in a few words."""
+    """Return a description of a model in a few words."""
     facts = ensemble.facts
     networks = f"{len(facts.folds)} networks" if len(facts.folds) > 1 else "1 network"
     classes = ", ".join(facts.classes)
-    return f"{networks}, {facts.arch}, {facts.image_size} px, classes {classes}, temperature {facts.temperature:.3g}"
+    scale = f"temperature {facts.temperature:.3g}"
+    parts = [networks, facts.arch, f"{facts.image_size} px", f"classes {classes}", scale]
+    if facts.prevalence is not None:
+        parts.append(f"class mix {' '.join(f'{share:.3g}' for share in facts.prevalence)}")
+    return ", ".join(parts)

@@ -15,6 +15,8 @@ from csam_lightning.cli import typed
 from csam_lightning.config import TrackingConfig
 from csam_lightning.display import wide_console
 from csam_lightning.errors import InputError, RunFailedError
+from csam_lightning.evaluation.conformal import Unit
+from csam_lightning.evaluation.prevalence import for_prevalence
 from csam_lightning.files import folder_written_atomically
 from csam_lightning.model.ensemble import Ensemble
 from csam_lightning.predicting.device import Accelerator, device_for
@@ -51,6 +53,8 @@ class PredictConfig:
     coverage: float
     strange: float
     kind: bool
+    unit: Unit
+    prevalence: dict[Name, float] | None
     overlays: Overlays
     maps: bool
     page: int
@@ -70,7 +74,7 @@ def predict_scans(config: DictConfig) -> None:
         RunFailedError: Scans could not be read; the others are judged.
     """
     settings = typed(config, PredictConfig)
-    rule = ReviewRule(settings.coverage, settings.strange, settings.kind)
+    rule = ReviewRule(settings.coverage, settings.strange, settings.kind, settings.unit)
     for name, value, least in (
         ("page", settings.page, 0),
         ("gap", settings.gap, 0),
@@ -82,7 +86,8 @@ def predict_scans(config: DictConfig) -> None:
     _check_output(source, folder)
     keep_freed_memory()
     device = device_for(settings.accelerator)
-    ensemble = load_model(settings.model, uri=settings.tracking.uri).to(device)
+    loaded = load_model(settings.model, uri=settings.tracking.uri)
+    ensemble = for_prevalence(loaded, settings.prevalence).to(device)
     warnings = limits(ensemble, rule)
     for warning in warnings:
         console().print(f"warning: {warning}", markup=False, soft_wrap=True)

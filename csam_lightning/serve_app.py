@@ -19,6 +19,8 @@ from pydantic import Field
 from csam_lightning.cli import typed
 from csam_lightning.config import TrackingConfig
 from csam_lightning.errors import InputError
+from csam_lightning.evaluation.conformal import Unit
+from csam_lightning.evaluation.prevalence import for_prevalence
 from csam_lightning.inspecting.corrections import check_folder
 from csam_lightning.inspecting.guards import guard
 from csam_lightning.inspecting.inspector import Inspector
@@ -57,6 +59,8 @@ class AppConfig:
     coverage: float
     strange: float
     kind: bool
+    unit: Unit
+    prevalence: dict[Name, float] | None
     palette: list[str] | None
     gap: int
     batch_size: int
@@ -122,9 +126,10 @@ def _check_library() -> None:
 
 
 def _inspector(settings: AppConfig) -> Inspector:
-    rule = ReviewRule(settings.coverage, settings.strange, settings.kind)
+    rule = ReviewRule(settings.coverage, settings.strange, settings.kind, settings.unit)
+    loaded = load_model(settings.model, uri=settings.tracking.uri)
     return Inspector(
-        load_model(settings.model, uri=settings.tracking.uri).to(device_for(settings.accelerator)),
+        for_prevalence(loaded, settings.prevalence).to(device_for(settings.accelerator)),
         rule,
         package_pattern=FileScans(Path(), [], settings.package_pattern).pattern,
         palette=None if settings.palette is None else parse_palette(settings.palette),
