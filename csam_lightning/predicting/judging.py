@@ -10,6 +10,7 @@ import torch
 
 from csam_lightning.data.problems import printable
 from csam_lightning.errors import InputError
+from csam_lightning.evaluation.operating_point import REGIONS, is_delamination
 from csam_lightning.predicting.chunks import chunked
 from csam_lightning.predicting.review import ReviewRule, class_doubts, compare, scan_doubts
 from csam_lightning.predicting.scans import Prepared, Scan, ahead, prepare
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
     from csam_lightning.model.ensemble import Ensemble, ModelFacts
 
 BATCH = 64
-REGIONS = {"die_pad": ("A", "C"), "bond_pad": ("B", "C")}
-"""Regions of a package, and the classes in which they are delaminated."""
-SOUND = "D"
-DELAMINATION = ("A", "B", "C", SOUND)
 UNREADABLE = "it cannot be read"
 
 
@@ -98,7 +95,7 @@ def region_probabilities(classes: Sequence[str], probabilities: Sequence[float])
         classes: The model's.
         probabilities: Of each.
     """
-    if set(classes) != set(DELAMINATION):
+    if not is_delamination(classes):
         return {}
     by_class = dict(zip(classes, probabilities, strict=True))
     return {region: sum(by_class[name] for name in names) for region, names in REGIONS.items()}

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
+from csam_lightning.evaluation.operating_point import is_delamination
 from csam_lightning.explaining.saliency import explain
-from csam_lightning.predicting.judging import DELAMINATION, Judged
+from csam_lightning.predicting.judging import Judged
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,7 +43,7 @@ def questions(classes: Sequence[str], probabilities: Sequence[float]) -> list[tu
         probabilities: Of each.
     """
     first, second = (int(code) for code in np.argsort(probabilities, kind="stable")[::-1][:2])
-    if set(classes) != set(DELAMINATION):
+    if not is_delamination(classes):
         return [(first, second)]
     code = {name: number for number, name in enumerate(classes)}
     if classes[first] == "C":

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from html import escape
 from math import isfinite
 
+from csam_lightning.evaluation.operating_point import is_delamination
 from csam_lightning.pages import page_head
-from csam_lightning.predicting.judging import DELAMINATION, Verdict, region_probabilities
+from csam_lightning.predicting.judging import Verdict, region_probabilities
 from csam_lightning.predicting.pictures import Picture, Shown
 from csam_lightning.predicting.style import STYLE
 
@@ -89,7 +90,7 @@ def html(page: Page) -> Iterator[str]:
 
 def meaning(classes: Sequence[str], name: str) -> str:
     """Return what a class means in words; empty for other classes than A, B, C, D."""
-    return MEANINGS[name] if set(classes) == set(DELAMINATION) else ""
+    return MEANINGS[name] if is_delamination(classes) else ""
 
 
 def _counts(page: Page) -> str:
