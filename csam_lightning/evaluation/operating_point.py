@@ -79,7 +79,8 @@ def _clusters(packages: "ArrayLike") -> "NDArray[np.int64]":
     """Return a number for each scan's package, shape (scans,)."""
     import pandas as pd
 
-    named = np.asarray(packages, dtype=object)
-    numbers, names = pd.factorize(np.where(named == "", None, named))
-    unknown = numbers < 0
+    given = np.asarray(packages, dtype=object)
+    named = np.where(pd.isna(given), "", given)
+    numbers, names = pd.factorize(named)
+    unknown = named == ""
     return np.where(unknown, len(names) + np.cumsum(unknown), numbers).astype(np.int64)

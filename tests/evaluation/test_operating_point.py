@@ -3,6 +3,7 @@
 from itertools import permutations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,10 +94,9 @@ def test_rates_count_scans_and_packages() -> None:
 
 def test_scans_of_unknown_package_are_packages_of_their_own() -> None:
     """Two of them are not taken for one part."""
-    rates = escape_and_overkill(
-        np.array([0, 0, 0]), np.array([0, 3, 3]), np.array(["P1", np.nan, None], object), CLASSES
-    )
+    packages = pd.Series(["P1", np.nan, pd.NA, "", "P1"], dtype=object)
+    rates = escape_and_overkill(np.zeros(5, dtype=np.int64), np.array([0, 3, 3, 0, 0]), packages, CLASSES)
     assert rates is not None
-    assert rates[0].packages == 3
+    assert (rates[0].scans, rates[0].packages) == (5, 4)
     assert np.isnan(rates[1].value)
     assert rates[1].scans == 0
