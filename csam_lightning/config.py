@@ -202,13 +202,16 @@ def check_seed(seed: int) -> None:
     _require(0 <= seed <= MAX_SEED, "seed", seed, f"a whole number from 0 to {MAX_SEED}")
 
 
-def check_sound(sound: float) -> None:
+def check_sound(sound: float | None) -> None:
     """Check that ``sound``, the probability that class D must exceed, can be one.
+
+    Args:
+        sound: None: not given.
 
     Raises:
         InputError: It cannot.
     """
-    if not 0 <= sound < 1:
+    if sound is not None and not 0 <= sound < 1:
         mend = "give a probability from 0 and below 1, for example 0.5"
         raise InputError(f"must be at least 0 and below 1, got {sound:g}", where="sound", mend=mend)
 

@@ -57,7 +57,7 @@ def test_track_yields_all_and_shows_how_many(shown: tuple[bool, io.StringIO]) ->
 
 
 def result(folds: int) -> CellResult:
-    names = ("train_accuracy", "val_accuracy", "train_loss", "val_loss", "val_precision", "val_recall")
+    names = ("train_accuracy", "val_accuracy", "train_loss", "val_loss", "val_f1", "val_precision", "val_recall")
     scores = score(np.array([0, 1, 1]), np.eye(2, dtype=np.float32)[[0, 1, 0]])
     made = [
         FoldResult(

@@ -84,6 +84,7 @@ def _facts(file: Path, numbers: tuple[int, ...]) -> ModelFacts:
             "cell_id": result["cell_id"],
             "folds": numbers,
             "sample_bits": result.get("sample_bits"),
+            **{name: result[name] for name in ("sound",) if result.get(name) is not None},
         }
     )
 

@@ -16,8 +16,6 @@ DELAMINATION = ("A", "B", "C", SOUND)
 """The four classes of delamination."""
 REGIONS = {"die_pad": ("A", "C"), "bond_pad": ("B", "C")}
 """Regions of a package, and the classes in which they are delaminated."""
-THRESHOLD = 0.5
-"""Probability that class D must exceed, unless the user sets another."""
 
 
 def is_delamination(classes: Sequence[str]) -> bool:

@@ -32,6 +32,7 @@ class ModelFacts:
         folds: Number of the fold that each network came from.
         sample_bits: Range of the samples of that data set's 16-bit files, bits; None where there were none. Further
             scans are to be mapped alike, see :func:`csam_lightning.data.images.read_grey`.
+        sound: Probability that class D of the four delamination classes must exceed; other classes ignore it.
     """
 
     classes: tuple[str, ...]
@@ -42,6 +43,7 @@ class ModelFacts:
     cell_id: str
     folds: tuple[int, ...]
     sample_bits: int | None
+    sound: float = 0.5
 
     def __post_init__(self) -> None:
         """Refuse facts that make no sense, as a damaged or hostile file may state.
@@ -53,6 +55,7 @@ class ModelFacts:
             len(set(self.classes)) == len(self.classes) >= 2,  # noqa: PLR2004 - fewer leave nothing to tell apart
             1 <= self.image_size <= LARGEST_SIDE,
             0 < self.temperature < inf,
+            0 <= self.sound < 1,
             self.folds,
         )
         if not all(sound):
