@@ -4,13 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from csam_lightning.evaluation.calibration import Calibration, class_mix, cross_fitted, fit_calibration
+import numpy as np
+
+from csam_lightning.evaluation.calibration import (
+    Calibration,
+    class_mix,
+    cross_fitted,
+    fit_calibration,
+    with_prevalence,
+)
 from csam_lightning.evaluation.clusters import Rate
 from csam_lightning.evaluation.metrics import Scores, score_classes
 from csam_lightning.evaluation.operating_point import decide, escape_and_overkill, is_delamination
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
 
@@ -50,7 +57,7 @@ class CalibratedResult:
 
     Attributes:
         calibration: Fitted on all out-of-fold scans.
-        prevalence: Share of each class among those scans.
+        prevalence: Class mix that the model judges for.
         sound: Probability that class D must exceed; None for other classes than the four of delamination.
         out_of_fold: Scores over all validation scans; the calibration of a fold's scans is fitted on the other folds.
         test: Scores of the ensemble over the test split, if there is one.
@@ -70,6 +77,7 @@ def calibrated_result(
     *,
     classes: Sequence[str],
     sound: float,
+    prevalence: Sequence[float] | None = None,
 ) -> CalibratedResult:
     """Calibrate the networks of a cell on their out-of-fold scans, and score what the model then says.
 
@@ -79,16 +87,20 @@ def calibrated_result(
         test: The test split judged by every network, shape (networks, scans, classes); None without one.
         classes: Class names in order.
         sound: Probability that class D must exceed, see :func:`csam_lightning.evaluation.operating_point.decide`.
+        prevalence: Class mix that the model judges for, shares above 0; None for that of the out-of-fold scans.
     """
-    calibration = fit_calibration(validation.log_probabilities, validation.codes)
-    out_of_fold = cross_fitted(validation.log_probabilities, validation.codes, folds)
+    mix = class_mix(validation.codes, len(classes))
+    wanted = mix if prevalence is None else tuple(prevalence)
+    calibration = with_prevalence(fit_calibration(validation.log_probabilities, validation.codes), mix, wanted)
+    odds = cross_fitted(validation.log_probabilities, validation.codes, folds) * np.divide(wanted, mix)
+    out_of_fold = odds / odds.sum(axis=1, keepdims=True)
     tested = None
     if test is not None:
         ensemble = calibration.probabilities(test.log_probabilities).mean(axis=0)
         tested = _scored(ensemble, test, classes, sound)
     return CalibratedResult(
         calibration=calibration,
-        prevalence=class_mix(validation.codes, len(classes)),
+        prevalence=wanted,
         sound=sound if is_delamination(classes) else None,
         out_of_fold=_scored(out_of_fold, validation, classes, sound),
         test=tested,
