@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def test_cell_from_scans_to_result_and_runs(command: Command, scans_folder: Path
     assert {file.name for file in run.iterdir()} >= {"config.yaml", "environment.txt", "figures", "folds.csv"}
     with (run / "folds.csv").open() as table:
         assert {row["fold"] for row in csv.DictReader(table)} == {"0", "1", "2", "test"}
-    for told in ("± sd", "Out of fold", "Test split: ensemble", str(run / "figures"), "mlflow ui"):
+    for told in ("± sd", "Out of fold", "Test split: ensemble", "escape", str(run / "figures"), "mlflow ui"):
         assert told in done.stdout
     assert "fold 2 epoch 2/2" in done.stderr
     check_runs(work, result)
@@ -106,6 +107,10 @@ def check_runs(work: Path, result: dict[str, Any]) -> None:
     assert cell.data.metrics["val/accuracy_std"] == pytest.approx(result["std"]["val_accuracy"])
     assert cell.data.metrics["delta/loss"] == pytest.approx(result["mean"]["delta_loss"])
     assert cell.data.metrics["test/recall"] == pytest.approx(result["test"]["recall"])
+    assert "sound" not in cell.data.params
+    assert cell.data.metrics["sound"] == result["sound"] == result["calibrated"]["sound"]
+    for side, name in product(("out_of_fold", "test"), ("escape", "overkill")):
+        assert cell.data.metrics[f"{side}/{name}"] == pytest.approx(result["calibrated"][side][name]["value"])
     top = {file.path for file in client.list_artifacts(cell.info.run_id)}
     texts = {"config.yaml", "environment.txt", "result.json"}
     assert top == {*texts, "folds.csv", "scans.csv", "balance.csv", "predictions.csv", "figures", "examples"}
@@ -241,6 +246,8 @@ def test_published_protocol_keeps_copies_apart(command: Command, tmp_path: Path)
     assert done.returncode == 0, done.stderr
     [result] = results(tmp_path / "work")
     assert result["test"] is None
+    assert result["calibrated"] is None
+    assert "Not calibrated, without escape and overkill: under the published protocol" in done.stdout
     assert set(result["folds"][0]) > FOLD_KEYS | {"val_accuracy_with_copies"}
     [listed] = (tmp_path / "work").glob("outputs/runs/*/folds.csv")
     with listed.open() as file:
