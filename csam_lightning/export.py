@@ -33,6 +33,7 @@ class ExportConfig:
     register: Name | None
     alias: Name | None
     scans: str | None
+    sound: float | None
     tracking: TrackingConfig
 
 
@@ -48,7 +49,7 @@ def main(config: DictConfig) -> None:
     with loading():
         from csam_lightning.export_model import Wishes, export_model
 
-    wishes = Wishes(settings.format, settings.output, settings.register, settings.alias, settings.scans)
+    wishes = Wishes(settings.format, settings.output, settings.register, settings.alias, settings.scans, settings.sound)
     for line in export_model(settings.model, wishes, uri=settings.tracking.uri):
         sys.stdout.write(f"{line}\n")
 

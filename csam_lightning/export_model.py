@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from csam_lightning.cell_files import NAME_SCANS, card_of, scans_of
+from csam_lightning.config import check_sound
 from csam_lightning.data.images import read_grey, resize_grey
 from csam_lightning.errors import InputError
+from csam_lightning.evaluation.model_scores import with_sound
+from csam_lightning.evaluation.operating_point import is_delamination
 from csam_lightning.exporting.check import write_checked
 from csam_lightning.exporting.formats import FORMATS, Format, ensemble_predictor
 from csam_lightning.exporting.scans import scans_in
@@ -31,6 +34,7 @@ class Wishes(NamedTuple):
     register: str | None
     alias: str | None
     scans: str | None
+    sound: float | None
 
 
 def export_model(model: str, wishes: Wishes, *, uri: str | None) -> Iterator[str]:
@@ -40,16 +44,17 @@ def export_model(model: str, wishes: Wishes, *, uri: str | None) -> Iterator[str
         InputError: There is no such model, its scans are not there, or a setting makes no sense.
         RunFailedError: The file would not say what the model says.
     """
+    check_sound(wishes.sound)
     output, called = _output(wishes), _called(wishes)
     if Path(model).expanduser().is_file():
         if called is not None:
             raise InputError("a file is of no run", where=f"register {called.name}", mend="name a run: model=RUN")
-        ensemble, scans = load_model(model), _named_scans(wishes, model)
+        ensemble, scans = with_sound(load_model(model), wishes.sound), _named_scans(wishes, model)
     else:
         check_name(model)
         store = StoreReader(uri)
         run = find_run(store, model)
-        ensemble = model_of_run(store, model, run)
+        ensemble = with_sound(model_of_run(store, model, run), wishes.sound)
         scans = scans_in(Path(wishes.scans).expanduser()) if wishes.scans else scans_of(store, run, ensemble)
     if output is not None:
         difference = write_checked(ensemble, output.form, output.file, scans)
@@ -83,6 +88,10 @@ def _registered(
         if kept is not None and checksum(dict(named_tensors(kept))) != checksum(dict(named_tensors(ensemble))):
             what = f"it keeps a model of the folds {', '.join(map(str, kept.facts.folds))} that was registered before"
             raise InputError(what, where=f"run {run.id}", mend="train with force=true, which makes a run of its own")
+        if kept is not None and kept.facts.sound != ensemble.facts.sound:
+            what = f"it keeps a model with sound={kept.facts.sound:g} that was registered before"
+            mend = "leave sound out, give it to predict and app, or write a file with output=FILE"
+            raise InputError(what, where=f"run {run.id}", mend=mend)
         card = card_of(store, run, ensemble, folder)
         difference = write_checked(ensemble, FORMATS["onnx"], folder / "model.onnx", scans)
         side = ensemble.facts.image_size
@@ -136,4 +145,6 @@ def described(ensemble: "Ensemble") -> str:
     facts = ensemble.facts
     networks = f"{len(facts.folds)} networks" if len(facts.folds) > 1 else "1 network"
     classes = ", ".join(facts.classes)
-    return f"{networks}, {facts.arch}, {facts.image_size} px, classes {classes}, temperature {facts.temperature:.3g}"
+    sound = f", sound {facts.sound:g}" if is_delamination(facts.classes) else ""
+    scale = f"temperature {facts.temperature:.3g}"
+    return f"{networks}, {facts.arch}, {facts.image_size} px, classes {classes}, {scale}{sound}"

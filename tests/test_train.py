@@ -21,6 +21,7 @@ from mlflow.tracking import MlflowClient
 from PIL import Image
 from sklearn import metrics
 
+from csam_lightning.evaluation.operating_point import decide
 from csam_lightning.evaluation.predictions import said_of_test_split
 from csam_lightning.tracking.models import load_model
 from tests.conftest import heed_interrupts, tiny_table, wait_for_orphans, write_scans
@@ -179,6 +180,9 @@ def check_model(work: Path, result: dict[str, Any], pixels: np.ndarray, single: 
     mean = table.loc[table["fold"] == "ensemble", ["p_A", "p_B", "p_C", "p_D"]].to_numpy()
     np.testing.assert_allclose(mean, single.mean(axis=0), atol=1e-5)
     assert (mean.argmax(axis=1) == codes).mean() == pytest.approx(result["test"]["accuracy"])
+    given = decide(judged.probabilities.double().mean(dim=0).numpy(), model.facts.classes, model.facts.sound)
+    expected = metrics.confusion_matrix(codes, given, labels=range(4)).tolist()
+    assert result["calibrated"]["test"]["confusion_matrix"] == expected
     alone = load_model(result["folds"][1]["run_id"], uri=store)
     assert alone.facts.folds == (1,)
     assert alone.held_out is not None
@@ -220,6 +224,23 @@ def test_same_command_again_trains_nothing_and_says_the_same(
     assert [fold["fold"] for fold in one["folds"]] == [1]
     assert one["std"]["val_accuracy"] is None
     assert one["run_id"] == first["run_id"]
+
+
+def test_another_threshold_trains_nothing_and_reaches_the_store(
+    command: Command, scans_folder: Path, tmp_path: Path
+) -> None:
+    """The store's run, and so the model, has the threshold of the last run of the command."""
+    settings = small(scans_folder, tmp_path / "cache", "folds=[0,1]", "trainer.max_epochs=1")
+    assert command("train", *settings).returncode == 0
+    again = command("train", *settings, "sound=0.9")
+    assert again.returncode == 0, again.stderr
+    assert "epoch" not in again.stderr
+    before, after = results(tmp_path / "work")
+    assert {name for name, value in before.items() if value != after[name]} == {"sound", "calibrated"}
+    assert (before["sound"], after["sound"], after["calibrated"]["sound"]) == (0.5, 0.9, 0.9)
+    store = f"sqlite:///{tmp_path}/work/mlflow.db"
+    assert load_model(after["run_id"], uri=store).facts.sound == 0.9
+    assert MlflowClient(store).get_run(after["run_id"]).data.metrics["sound"] == 0.9
 
 
 def test_force_trains_anew_and_keeps_what_was(command: Command, scans_folder: Path, tmp_path: Path) -> None:
