@@ -32,6 +32,7 @@ class ExportConfig:
     output: str | None
     register: Name | None
     alias: Name | None
+    prevalence: dict[Name, float] | None
     scans: str | None
     sound: float | None
     tracking: TrackingConfig
@@ -49,7 +50,15 @@ def main(config: DictConfig) -> None:
     with loading():
         from csam_lightning.export_model import Wishes, export_model
 
-    wishes = Wishes(settings.format, settings.output, settings.register, settings.alias, settings.scans, settings.sound)
+    wishes = Wishes(
+        settings.format,
+        settings.output,
+        settings.register,
+        settings.alias,
+        settings.scans,
+        settings.prevalence,
+        settings.sound,
+    )
     for line in export_model(settings.model, wishes, uri=settings.tracking.uri):
         sys.stdout.write(f"{line}\n")
 

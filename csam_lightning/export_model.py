@@ -1,7 +1,7 @@
 """What ``python -m csam_lightning.export`` does: find the model and its scans, write the file, register."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,6 +13,7 @@ from csam_lightning.data.images import read_grey, resize_grey
 from csam_lightning.errors import InputError
 from csam_lightning.evaluation.model_scores import with_sound
 from csam_lightning.evaluation.operating_point import is_delamination
+from csam_lightning.evaluation.prevalence import for_prevalence
 from csam_lightning.exporting.check import write_checked
 from csam_lightning.exporting.formats import FORMATS, Format, ensemble_predictor
 from csam_lightning.exporting.scans import scans_in
@@ -34,6 +35,7 @@ class Wishes(NamedTuple):
     register: str | None
     alias: str | None
     scans: str | None
+    prevalence: Mapping[str, float] | None
     sound: float | None
 
 
@@ -49,12 +51,12 @@ def export_model(model: str, wishes: Wishes, *, uri: str | None) -> Iterator[str
     if Path(model).expanduser().is_file():
         if called is not None:
             raise InputError("a file is of no run", where=f"register {called.name}", mend="name a run: model=RUN")
-        ensemble, scans = with_sound(load_model(model), wishes.sound), _named_scans(wishes, model)
+        ensemble, scans = _adjusted(load_model(model), wishes), _named_scans(wishes, model)
     else:
         check_name(model)
         store = StoreReader(uri)
         run = find_run(store, model)
-        ensemble = with_sound(model_of_run(store, model, run), wishes.sound)
+        ensemble = _adjusted(model_of_run(store, model, run), wishes)
         scans = scans_in(Path(wishes.scans).expanduser()) if wishes.scans else scans_of(store, run, ensemble)
     if output is not None:
         difference = write_checked(ensemble, output.form, output.file, scans)
@@ -62,6 +64,11 @@ def export_model(model: str, wishes: Wishes, *, uri: str | None) -> Iterator[str
         yield _agreement(difference, scans)
     if called is not None:
         yield from _registered(store, run, ensemble, scans, called)
+
+
+def _adjusted(ensemble: "Ensemble", wishes: Wishes) -> "Ensemble":
+    """Return the model for the class mix and with the threshold that are asked for."""
+    return with_sound(for_prevalence(ensemble, wishes.prevalence), wishes.sound)
 
 
 def _agreement(difference: float, scans: Sequence[Path]) -> str:
@@ -88,6 +95,10 @@ def _registered(
         if kept is not None and checksum(dict(named_tensors(kept))) != checksum(dict(named_tensors(ensemble))):
             what = f"it keeps a model of the folds {', '.join(map(str, kept.facts.folds))} that was registered before"
             raise InputError(what, where=f"run {run.id}", mend="train with force=true, which makes a run of its own")
+        if kept is not None and kept.facts.prevalence != ensemble.facts.prevalence:
+            what = "it keeps a model for another class mix that was registered before"
+            mend = "leave prevalence out, or write a file with output=FILE"
+            raise InputError(what, where=f"run {run.id}", mend=mend)
         if kept is not None and kept.facts.sound != ensemble.facts.sound:
             what = f"it keeps a model with sound={kept.facts.sound:g} that was registered before"
             mend = "leave sound out, give it to predict and app, or write a file with output=FILE"
@@ -141,10 +152,14 @@ def _named_scans(wishes: Wishes, model: str) -> list[Path]:
 
 
 def described(ensemble: "Ensemble") -> str:
-    """Return what a model is, in a few words."""
+    """Return a description of a model in a few words."""
     facts = ensemble.facts
     networks = f"{len(facts.folds)} networks" if len(facts.folds) > 1 else "1 network"
     classes = ", ".join(facts.classes)
-    sound = f", sound {facts.sound:g}" if is_delamination(facts.classes) else ""
     scale = f"temperature {facts.temperature:.3g}"
-    return f"{networks}, {facts.arch}, {facts.image_size} px, classes {classes}, {scale}{sound}"
+    parts = [networks, facts.arch, f"{facts.image_size} px", f"classes {classes}", scale]
+    if is_delamination(facts.classes):
+        parts.append(f"sound {facts.sound:g}")
+    if facts.prevalence is not None:
+        parts.append(f"class mix {' '.join(f'{share:.3g}' for share in facts.prevalence)}")
+    return ", ".join(parts)

@@ -15,7 +15,9 @@ from csam_lightning.cli import typed
 from csam_lightning.config import TrackingConfig, check_sound
 from csam_lightning.display import wide_console
 from csam_lightning.errors import InputError, RunFailedError
+from csam_lightning.evaluation.conformal import Unit
 from csam_lightning.evaluation.model_scores import operating_point, with_sound
+from csam_lightning.evaluation.prevalence import for_prevalence
 from csam_lightning.files import folder_written_atomically
 from csam_lightning.model.ensemble import Ensemble
 from csam_lightning.predicting.device import Accelerator, device_for
@@ -52,6 +54,8 @@ class PredictConfig:
     coverage: float
     strange: float
     kind: bool
+    unit: Unit
+    prevalence: dict[Name, float] | None
     sound: float | None
     overlays: Overlays
     maps: bool
@@ -72,7 +76,7 @@ def predict_scans(config: DictConfig) -> None:
         RunFailedError: Scans could not be read; the others are judged.
     """
     settings = typed(config, PredictConfig)
-    rule = ReviewRule(settings.coverage, settings.strange, settings.kind)
+    rule = ReviewRule(settings.coverage, settings.strange, settings.kind, settings.unit)
     check_sound(settings.sound)
     for name, value, least in (
         ("page", settings.page, 0),
@@ -85,7 +89,8 @@ def predict_scans(config: DictConfig) -> None:
     _check_output(source, folder)
     keep_freed_memory()
     device = device_for(settings.accelerator)
-    ensemble = with_sound(load_model(settings.model, uri=settings.tracking.uri), settings.sound).to(device)
+    loaded = for_prevalence(load_model(settings.model, uri=settings.tracking.uri), settings.prevalence)
+    ensemble = with_sound(loaded, settings.sound).to(device)
     warnings = limits(ensemble, rule)
     for warning in warnings:
         console().print(f"warning: {warning}", markup=False, soft_wrap=True)

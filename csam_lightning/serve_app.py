@@ -19,7 +19,9 @@ from pydantic import Field
 from csam_lightning.cli import typed
 from csam_lightning.config import TrackingConfig, check_sound
 from csam_lightning.errors import InputError
+from csam_lightning.evaluation.conformal import Unit
 from csam_lightning.evaluation.model_scores import operating_point, with_sound
+from csam_lightning.evaluation.prevalence import for_prevalence
 from csam_lightning.inspecting.corrections import check_folder
 from csam_lightning.inspecting.guards import guard
 from csam_lightning.inspecting.inspector import Inspector
@@ -58,6 +60,8 @@ class AppConfig:
     coverage: float
     strange: float
     kind: bool
+    unit: Unit
+    prevalence: dict[Name, float] | None
     sound: float | None
     palette: list[str] | None
     gap: int
@@ -125,11 +129,10 @@ def _check_library() -> None:
 
 
 def _inspector(settings: AppConfig) -> Inspector:
-    rule = ReviewRule(settings.coverage, settings.strange, settings.kind)
+    rule = ReviewRule(settings.coverage, settings.strange, settings.kind, settings.unit)
+    loaded = load_model(settings.model, uri=settings.tracking.uri)
     return Inspector(
-        with_sound(load_model(settings.model, uri=settings.tracking.uri), settings.sound).to(
-            device_for(settings.accelerator)
-        ),
+        with_sound(for_prevalence(loaded, settings.prevalence), settings.sound).to(device_for(settings.accelerator)),
         rule,
         package_pattern=FileScans(Path(), [], settings.package_pattern).pattern,
         palette=None if settings.palette is None else parse_palette(settings.palette),

@@ -1,9 +1,8 @@
-"""Calibrated probabilities, their calibration error, and sets of classes with a guarantee.
+"""Calibrated probabilities: temperature, bias of each class, and the class mix that they are meant for.
 
 Pure functions over the networks' probabilities of scans that they did not learn from.
 """
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,11 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from csam_lightning.model.held_out import HeldOut
-    from csam_lightning.model.novelty import NoveltyStatistics
-
-BINS = 15
-"""Of confidence, as Guo et al. have them."""
+    from csam_lightning.model.ensemble import ModelFacts
 
 TEMPERATURES = (0.1, 10.0)
 """Between these a temperature is sought: where a few scans are all classified rightly, the likeliest one is 0."""
@@ -34,19 +29,6 @@ def log_probabilities(probabilities: "NDArray[np.floating]") -> "NDArray[np.floa
     """Return logarithms, finite also where a float32 probability has become 0."""
     logs: NDArray[np.float64] = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny).astype(np.float64))
     return logs
-
-
-def at_temperature(log_probabilities: "NDArray[np.float64]", temperature: float) -> "NDArray[np.float64]":
-    """Return the probabilities, of the same shape (…, classes), of logits divided by ``temperature``.
-
-    Args:
-        log_probabilities: Logarithms of the probabilities at temperature 1, which are logits too.
-        temperature: Above 1 makes less sure, below 1 surer.
-    """
-    from scipy.special import softmax
-
-    divided = softmax(log_probabilities / temperature, axis=-1)
-    return np.asarray(divided, dtype=np.float64)
 
 
 def fit_temperature(log_probabilities: "NDArray[np.float64]", codes: "NDArray[np.int64]") -> float:
@@ -86,6 +68,11 @@ class Calibration:
 
         logits = log_probabilities.astype(np.float64) / self.temperature + np.array(self.bias)
         return np.asarray(softmax(logits, axis=-1), dtype=np.float64)
+
+
+def calibration_of(facts: "ModelFacts") -> Calibration:
+    """Return the calibration that a model carries."""
+    return Calibration(facts.temperature, facts.bias)
 
 
 def uncalibrated(classes: int) -> Calibration:
@@ -170,148 +157,3 @@ def with_prevalence(calibration: Calibration, old: "Sequence[float]", new: "Sequ
     """
     bias = np.array(calibration.bias) + np.log(np.array(new) / np.array(old))
     return Calibration(calibration.temperature, tuple((bias - bias.mean()).tolist()))
-
-
-@dataclass(frozen=True)
-class Reliability:
-    """How often scans are classified rightly, by how sure the classifier was of them.
-
-    Attributes:
-        scans: Number of scans in each bin of confidence (the probability of the predicted class), int64 of shape
-            (bins,); the bins are equally wide, and each holds its upper end.
-        confidence: Mean confidence in each bin, NaN where it is empty.
-        accuracy: Share classified rightly in each bin, NaN where it is empty.
-    """
-
-    scans: "NDArray[np.int64]"
-    confidence: "NDArray[np.float64]"
-    accuracy: "NDArray[np.float64]"
-
-    @property
-    def error(self) -> float:
-        """The expected calibration error: mean over the scans of their bin's |accuracy − confidence|, 0 to 1."""
-        filled = self.scans > 0
-        gaps = np.abs(self.accuracy - self.confidence)[filled]
-        return float(np.average(gaps, weights=self.scans[filled]))
-
-
-def reliability(probabilities: "NDArray[np.floating]", codes: "NDArray[np.int64]", *, bins: int = BINS) -> Reliability:
-    """Compare confidence with accuracy.
-
-    Args:
-        probabilities: Shape (scans, classes), at least one scan.
-        codes: Actual class numbers, shape (scans,).
-        bins: Number of bins between 0 and 1.
-    """
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    right = probabilities.argmax(axis=1) == codes
-    place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    scans = np.bincount(place, minlength=bins)
-    sums = [np.bincount(place, weights=values, minlength=bins) for values in (confidence, right.astype(np.float64))]
-    with np.errstate(invalid="ignore"):
-        return Reliability(scans, sums[0] / scans, sums[1] / scans)
-
-
-@dataclass(frozen=True)
-class HeldOutScores:
-    """How ill scans agree with what networks that did not learn from them expect, in any measure.
-
-    Attributes:
-        scores: Higher is stranger, shape (scans,).
-        networks: Number of the network that judged each scan, int64 of shape (scans,).
-        groups: Number of each scan's group: new scans are compared with those of one group, int64 of shape (scans,).
-    """
-
-    scores: "NDArray[np.floating]"
-    networks: "NDArray[np.int64]"
-    groups: "NDArray[np.int64]"
-
-
-def p_values(held_out: HeldOutScores, scores: "NDArray[np.floating]", *, group: int) -> "NDArray[np.float64]":
-    """Return for each new scan the share of held-out scans of a group that are at least as strange, itself included.
-
-    These are cross-conformal p-values (Vovk 2015, doi:10.1007/s10472-013-9368-4): each network's score of a new scan
-    is compared with that network's scores of the scans that it did not learn from. With one network they are those of
-    split conformal prediction, and a scan that is exchangeable with the group's held-out ones has a p-value of at most
-    r with a probability of at most r. With several, no more than about 2 r is proved, however little the networks have
-    in common (Barber et al. 2021, doi:10.1214/20-AOS1965, theorem 4), and about r is what is seen.
-
-    Args:
-        held_out: The scores to compare with.
-        scores: Each network's scores of the new scans, shape (networks, new scans).
-        group: The group to compare with.
-
-    Returns:
-        Shape (new scans,), in (0, 1]. A group without held-out scans gives 1: nothing speaks against it.
-    """
-    with warnings.catch_warnings():  # on import it makes Python repeat every warning
-        from crepes import ConformalClassifier
-
-    stranger, total = np.zeros(scores.shape[1]), 0
-    for network, mine in enumerate(scores):
-        chosen = (held_out.networks == network) & (held_out.groups == group)
-        compared = ConformalClassifier().fit(held_out.scores[chosen])
-        stranger += compared.predict_p(mine, smoothing=False) * (chosen.sum() + 1) - 1
-        total += chosen.sum()
-    shares: NDArray[np.float64] = (np.rint(stranger) + 1) / (total + 1)
-    return shares
-
-
-def class_sets(
-    held_out: "HeldOut",
-    probabilities: "NDArray[np.floating]",
-    *,
-    temperature: float,
-    coverage: float,
-    by_class: bool = True,
-) -> "NDArray[np.bool_]":
-    """Return for each new scan the classes that cannot be ruled out.
-
-    What is promised: of new scans that are drawn like the held-out ones, at least the share ``coverage`` has its class
-    in its set, to within what :func:`p_values` says of several networks; with ``by_class`` this holds for the scans of
-    each class by itself, so that it does not hang on how frequent the classes are among the new scans. A class with
-    fewer than ``1 / (1 - coverage) - 1`` held-out scans (19 at 0.95) is never ruled out.
-
-    What is not: scans of another product, machine or setting are not drawn like the held-out ones. Scans of one package
-    are alike, so the promise is about packages drawn anew, and varies more from lot to lot than the number of scans
-    suggests. It is a mean over all scans: not one of those that look a certain way.
-
-    Args:
-        held_out: Scans of known class, judged by networks that did not learn from them.
-        probabilities: Each network's probabilities of the new scans, shape (networks, new scans, classes).
-        temperature: At which these were worked out.
-        coverage: Share of scans whose set is to hold their class, between 0 and 1.
-        by_class: Compare with the held-out scans of the class in question alone.
-
-    Returns:
-        True where a class is in the set, shape (new scans, classes). A set may be empty: no class fits.
-    """
-    codes = held_out.codes
-    known = at_temperature(held_out.log_probabilities, temperature)
-    groups = codes if by_class else np.zeros_like(codes)
-    scores = HeldOutScores(1 - known[np.arange(len(codes)), codes], held_out.networks, groups)
-    columns = [
-        p_values(scores, 1 - probabilities[:, :, code].astype(np.float64), group=code if by_class else 0)
-        for code in range(probabilities.shape[2])
-    ]
-    return np.stack(columns, axis=1) > 1 - coverage
-
-
-def novelty_p_values(
-    statistics: "Sequence[NoveltyStatistics]", distances: "NDArray[np.floating]"
-) -> "NDArray[np.float64]":
-    """Return for each new scan how likely a scan like those held out is to look so unlike the training scans.
-
-    To flag the scans whose p-value is at most 0.01 is to raise a false alarm on about 1 % of scans drawn like the held
-    out ones; see :func:`p_values`. Where new scans hold more of the rare classes than those did, it is more.
-
-    Args:
-        statistics: Of each network.
-        distances: Each network's distances of the new scans, shape (networks, new scans).
-
-    Returns:
-        Shape (new scans,), in (0, 1].
-    """
-    scores = np.concatenate([network.held_out for network in statistics])
-    networks = np.repeat(np.arange(len(statistics)), [len(network.held_out) for network in statistics])
-    return p_values(HeldOutScores(scores, networks, np.zeros_like(networks)), distances, group=0)

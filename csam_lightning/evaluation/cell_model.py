@@ -11,9 +11,9 @@ from zipfile import BadZipFile
 from pydantic import TypeAdapter
 
 from csam_lightning.errors import InputError
-from csam_lightning.evaluation.calibration import fit_temperature
+from csam_lightning.evaluation.calibration import class_mix, fit_calibration
 from csam_lightning.evaluation.predictions import held_out
-from csam_lightning.model.ensemble import Ensemble, ModelFacts
+from csam_lightning.model.ensemble import PUBLISHED, Ensemble, ModelFacts
 from csam_lightning.model.ensemble_file import network_of
 from csam_lightning.model.novelty import NoveltyStatistics
 from csam_lightning.training.checkpoints import read_checkpoint
@@ -30,11 +30,12 @@ T = TypeVar("T")
 
 
 def cell_model(result: Path, predictions: Path | None, folds: "Mapping[int, FoldFolder]") -> Ensemble:
-    """Return the model of a cell, its temperature fitted on what its networks said of scans they did not learn from.
+    """Return the model of a cell, calibrated on its networks' probabilities of scans that they did not learn from.
 
     What training did not keep when it was done by an older version is unknown to the model: without
-    ``predictions`` the temperature is 1 and ``held_out`` is None; without the statistics of all folds ``novelty`` is
-    None.
+    ``predictions`` it is not calibrated and ``held_out`` is None; without the statistics of all folds ``novelty`` is
+    None. Under the published protocol networks did learn from their validation scans' packages: such a model is not
+    calibrated, and has neither.
 
     Args:
         result: The cell's ``result.json``.
@@ -46,13 +47,19 @@ def cell_model(result: Path, predictions: Path | None, folds: "Mapping[int, Fold
     """
     numbers = tuple(sorted(folds))
     facts = _read(result, lambda file: _facts(file, numbers))
-    known = None
-    if predictions is not None:
+    known, learnt_from = None, facts.protocol == PUBLISHED
+    if predictions is not None and not learnt_from:
         known = _read(predictions, lambda file: _held_out(file, facts))
-        temperature = fit_temperature(known.log_probabilities, known.codes)
-        facts = replace(facts, temperature=temperature)
+        facts = _calibrated(facts, known)
     networks = [_read(folds[number].model, lambda file: _network(file, facts)) for number in numbers]
-    return Ensemble(networks, facts, held_out=known, novelty=_novelty([folds[number] for number in numbers]))
+    novelty = None if learnt_from else _novelty([folds[number] for number in numbers])
+    return Ensemble(networks, facts, held_out=known, novelty=novelty)
+
+
+def _calibrated(facts: ModelFacts, known: "HeldOut") -> ModelFacts:
+    found = fit_calibration(known.log_probabilities, known.codes)
+    mix = class_mix(known.codes, len(facts.classes))
+    return replace(facts, temperature=found.temperature, bias=found.bias, prevalence=mix)
 
 
 def _read(file: Path, reader: Callable[[Path], T]) -> T:
@@ -84,6 +91,7 @@ def _facts(file: Path, numbers: tuple[int, ...]) -> ModelFacts:
             "cell_id": result["cell_id"],
             "folds": numbers,
             "sample_bits": result.get("sample_bits"),
+            "protocol": result["cell"].get("protocol"),
             **{name: result[name] for name in ("sound",) if result.get(name) is not None},
         }
     )
@@ -92,7 +100,7 @@ def _facts(file: Path, numbers: tuple[int, ...]) -> ModelFacts:
 def _held_out(file: Path, facts: ModelFacts) -> "HeldOut":
     import pandas as pd
 
-    text = {"label": str, "fold": str, "split": str}
+    text = dict.fromkeys(("label", "fold", "split", "package_id"), str)
     table = pd.read_csv(file, dtype=text, keep_default_na=False, encoding="utf-8")
     return held_out(table, facts.classes, facts.folds)
 

@@ -7,6 +7,7 @@ from csam_lightning.config import check_sound
 from csam_lightning.errors import InputError
 from csam_lightning.evaluation.calibrated import CalibratedResult, HeldOutScans, calibrated_result, rate_text
 from csam_lightning.evaluation.operating_point import is_delamination
+from csam_lightning.model.ensemble import PUBLISHED
 
 if TYPE_CHECKING:
     from csam_lightning.model.ensemble import Ensemble
@@ -55,17 +56,32 @@ def model_scores(ensemble: "Ensemble", test: HeldOutScans | None = None) -> Cali
     )
 
 
-def operating_point(ensemble: "Ensemble") -> list[str]:
-    """Return when a model calls a scan sound, and what escapes it, in words; nothing for other classes than A to D."""
+def unknown_because(ensemble: "Ensemble") -> str:
+    """Return why :func:`model_scores` has none."""
+    if ensemble.facts.protocol == PUBLISHED:
+        return "under the published protocol, held-out scans share packages with training"
+    return "the model keeps no held-out scans of known package"
+
+
+def threshold_rule(ensemble: "Ensemble") -> str:
+    """Return when a model calls a scan sound, as a sentence; empty for other classes than A, B, C and D."""
     facts = ensemble.facts
     if not is_delamination(facts.classes):
+        return ""
+    return f"Class D (sound) needs a probability above {facts.sound:g}, else the likeliest of A, B and C is taken."
+
+
+def operating_point(ensemble: "Ensemble") -> list[str]:
+    """Return when a model calls a scan sound, and its escapes and overkill, as sentences.
+
+    Other classes than A, B, C and D have none.
+    """
+    rule = threshold_rule(ensemble)
+    if not rule:
         return []
-    rule = (
-        f"Class D (sound) needs a probability above sound = {facts.sound:g}, else the likeliest of A, B and C is taken."
-    )
     scores = model_scores(ensemble)
     if scores is None:
-        return [rule, "Escape and overkill are unknown: the model keeps no held-out scans of known package."]
+        return [rule, f"Escape and overkill are unknown: {unknown_because(ensemble)}."]
     escape, overkill = rate_text(scores.out_of_fold.escape), rate_text(scores.out_of_fold.overkill)
     rates = f"Escape {escape}: delaminated scans called sound. Overkill {overkill}: sound scans called delaminated."
     return [rule, f"{rates} {MEASURED}"]

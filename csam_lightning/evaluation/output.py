@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
+from csam_lightning.evaluation.calibration import cross_fitted
 from csam_lightning.evaluation.cell import Cell
 from csam_lightning.evaluation.data_tables import balance_table, example_rows, scan_table
 from csam_lightning.evaluation.metrics import Scores
 from csam_lightning.evaluation.predictions import FILE as PREDICTIONS
-from csam_lightning.evaluation.predictions import prediction_table
+from csam_lightning.evaluation.predictions import held_out, prediction_table
+from csam_lightning.evaluation.reliability import class_reliability
 from csam_lightning.evaluation.result import CellResult, FoldResult, RunIds, result_json
 from csam_lightning.files import written_atomically
+from csam_lightning.model.held_out import HeldOut
 
 
 def write_results(
@@ -41,18 +44,23 @@ def write_results(
     summary = result_json(cell, result, runs)
     scans = scan_table(cell.table, cell.test)
     balance = balance_table(cell.table, cell.folds, protocol=cell.config.data.protocol.value)
+    numbers = [fold.number for fold in result.folds]
+    predictions = prediction_table(cell, numbers)
     contents = {
         **texts,
         "folds.csv": cell.fold_table().to_csv(index=False),
         "scans.csv": scans.to_csv(index=False),
         "balance.csv": balance.to_csv(index=False),
-        PREDICTIONS: prediction_table(cell, [fold.number for fold in result.folds]).to_csv(index=False),
+        PREDICTIONS: predictions.to_csv(index=False),
         "result.json": json.dumps(summary, indent=2) + "\n",
     }
     for name, content in contents.items():
         with written_atomically(folder / name) as temporary:
             temporary.write_text(content)
     figures = _draw_cell(cell, result, folder / "figures")
+    if cell.config.data.protocol != "published":
+        known = held_out(predictions, cell.classes, numbers)
+        figures.append(_draw_reliability(known, cell, folder / "figures" / "reliability.png"))
     examples = _write_examples(cell, example_rows(scans), folder / "examples")
     files = dict.fromkeys([folder / name for name in contents], "")
     return {**files, **dict.fromkeys(figures, "figures"), **dict.fromkeys(examples, "examples")}
@@ -110,6 +118,24 @@ def _draw_curves(histories: Sequence[Sequence[Mapping[str, float]]], path: Path,
     ]
     with styled():
         save_png(draw_curves(by_name, title=title), path)
+
+
+def _draw_reliability(known: HeldOut, cell: Cell, path: Path) -> Path:
+    """Draw how reliable each class's probability is, before and after calibration, and return the file."""
+    from csam_lightning.figures.calibration import draw_reliability
+    from csam_lightning.figures.style import save_png, styled
+
+    kinds = {
+        "before calibration": np.exp(known.log_probabilities),
+        "after": cross_fitted(known.log_probabilities, known.codes, known.networks),
+    }
+    curves = {
+        name: [found.curve for found in class_reliability(kind, known.codes, known.packages)]
+        for name, kind in kinds.items()
+    }
+    with styled():
+        save_png(draw_reliability(cell.classes, curves, title=f"{cell.name} · out of fold"), path)
+    return path
 
 
 def _draw_confusion(scores: Scores, classes: Sequence[str], path: Path, *, title: str) -> None:

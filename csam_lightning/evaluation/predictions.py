@@ -74,7 +74,17 @@ def held_out(table: "pd.DataFrame", classes: "Sequence[str]", numbers: "Sequence
         log_probabilities(probabilities),
         np.array([list(classes).index(name) for name in rows["label"]], dtype=np.int64),
         np.array([place[number] for number in rows["fold"]], dtype=np.int64),
+        _packages(rows),
     )
+
+
+def _packages(rows: "pd.DataFrame") -> "NDArray[np.int64] | None":
+    """Return the number of each row's package; None where one is unknown."""
+    names = rows.get("package_id")
+    if names is None or (names.isna() | (names == "")).any():
+        return None
+    numbers = np.unique(names.to_numpy(dtype=str), return_inverse=True)[1]
+    return numbers.astype(np.int64)
 
 
 def said_of_test_split(
@@ -95,3 +105,11 @@ def said_of_test_split(
     columns = [f"p_{name}" for name in classes]
     logs = np.stack([log_probabilities(part[columns].to_numpy(dtype=np.float32)) for part in parts])
     return logs, np.array([list(classes).index(name) for name in parts[0]["label"]], dtype=np.int64)
+
+
+def packages_of_test_split(table: "pd.DataFrame", numbers: "Sequence[int]") -> "NDArray[np.int64] | None":
+    """Return the number of the package of each scan of the test split, in the order of :func:`said_of_test_split`.
+
+    None where a package is unknown.
+    """
+    return _packages(table[(table["split"] == "test") & (table["fold"] == str(numbers[0]))])

@@ -44,7 +44,7 @@ class DeployedModel(nn.Module):
             images: Grey values, uint8 of shape (scans, height, width).
 
         Returns:
-            ``probabilities``, the mean over the networks at the model's temperature, of shape (scans, classes);
+            ``probabilities``, the mean over the networks as calibrated, of shape (scans, classes);
             ``network_probabilities``, each network's own, of shape (scans, networks, classes); ``distances``, see
             :class:`csam_lightning.model.ensemble.Judgement`, of shape (scans, networks).
         """

@@ -1,19 +1,25 @@
 """The model card: what a model was made from, how good it is and what it is for, from what training recorded."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from csam_lightning.evaluation.calibration import at_temperature, class_sets, reliability
-from csam_lightning.evaluation.predictions import said_of_test_split
+from csam_lightning.evaluation.calibration import calibration_of, cross_fitted, fit_calibration
+from csam_lightning.evaluation.conformal import VOID, Unit, class_sets, promise, unit_of
+from csam_lightning.evaluation.predictions import packages_of_test_split, said_of_test_split
+from csam_lightning.evaluation.reliability import SURE, class_reliability
+from csam_lightning.exporting.markdown import table
+from csam_lightning.exporting.operating_section import operating_section
+from csam_lightning.model.ensemble import PUBLISHED
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
     from csam_lightning.model.ensemble import Ensemble
+    from csam_lightning.model.held_out import HeldOut
 
 COVERAGE = 0.95
 FEW = 30
@@ -62,6 +68,7 @@ def model_card(ensemble: "Ensemble", recorded: Recorded) -> str:
         "Protocol": _protocol(ensemble, recorded),
         "Metrics": _metrics(ensemble, recorded),
         "Calibration": _calibration(ensemble, recorded),
+        "Operating point": operating_section(ensemble, recorded.predictions),
         "Limits": _limits(ensemble, recorded),
         "Training fingerprint": _fingerprint(ensemble, recorded),
     }
@@ -95,7 +102,7 @@ def _data(recorded: Recorded) -> Iterator[str]:
         sides = [mine[mine["split"] == split] for split in ("train", "test")]
         sizes = [size for side in sides for size in (len(side), _packages(side))]
         rows.append(["all" if name is None else name, *sizes])
-    yield from _table(["class", "scans", "packages", "test scans", "test packages"], rows)
+    yield from table(["class", "scans", "packages", "test scans", "test packages"], rows)
     for column, title in (("metallization", "metallization"), ("cycles", "thermal cycles")):
         counts = scans[column].value_counts().sort_index()
         if len(counts):
@@ -147,7 +154,7 @@ def _metrics(ensemble: "Ensemble", recorded: Recorded) -> Iterator[str]:
         for name in SCORES
     ]
     rows.append(["training − validation accuracy", _spread(result, "delta_accuracy"), "", ""])
-    yield from _table(["", "folds, mean ± sd", "out of fold", "test split, ensemble"], rows)
+    yield from table(["", "folds, mean ± sd", "out of fold", "test split, ensemble"], rows)
     yield ""
     yield "Out of fold: every scan judged by the one network that did not learn from it. Macro: mean over the classes."
     for title, scores in (("out of fold", out), ("test split", test)):
@@ -171,7 +178,7 @@ def _by_class(title: str, scores: Mapping[str, Any]) -> Iterator[str]:
         )
     ]
     header = [f"{title}: actual", "scans", "precision", "recall", *(f"predicted {name}" for name in scores["classes"])]
-    yield from _table(header, rows)
+    yield from table(header, rows)
 
 
 def _share(part: int, whole: int) -> str:
@@ -179,41 +186,78 @@ def _share(part: int, whole: int) -> str:
 
 
 def _calibration(ensemble: "Ensemble", recorded: Recorded) -> Iterator[str]:
-    known, temperature, table = ensemble.held_out, ensemble.facts.temperature, recorded.predictions
+    known, facts, table = ensemble.held_out, ensemble.facts, recorded.predictions
+    if recorded.result["cell"]["protocol"] == PUBLISHED and known is None:
+        yield f"Not calibrated, {VOID}."
+        return
     if known is None or table is None:
         yield "Not calibrated: the predictions that it takes were not kept."
         return
-    yield f"Temperature {temperature:.3f}, fitted on {len(known.codes)} out-of-fold scans alone."
+    biases = ", ".join(f"{name} {bias:+.3f}" for name, bias in zip(facts.classes, facts.bias, strict=True))
+    yield f"Temperature {facts.temperature:.3f}, bias {biases}, fitted on {len(known.codes)} out-of-fold scans alone."
+    if facts.prevalence is not None:
+        mix = ", ".join(f"{name} {share:.3g}" for name, share in zip(facts.classes, facts.prevalence, strict=True))
+        yield f"They are meant for the class mix {mix}."
+    before = np.exp(known.log_probabilities)
+    after = cross_fitted(known.log_probabilities, known.codes, known.networks)
+    yield from _reliability("out of fold, cross-fitted", facts.classes, known.codes, known.packages, before, after)
+    if not (table["split"] == "test").any():
+        return
+    logs, codes = said_of_test_split(table, facts.classes, facts.folds)
+    fitted = fit_calibration(known.log_probabilities, known.codes)
+    means = [np.exp(logs).mean(axis=0), fitted.probabilities(logs).mean(axis=0)]
+    yield from _reliability(
+        "test split, ensemble", facts.classes, codes, packages_of_test_split(table, facts.folds), *means
+    )
+    yield from _sets(ensemble, known, logs, codes)
+
+
+def _reliability(
+    title: str,
+    classes: Sequence[str],
+    codes: "NDArray[np.int64]",
+    packages: "NDArray[np.int64] | None",
+    *probabilities: "NDArray[np.float64]",
+) -> Iterator[str]:
+    """Yield how far the probability of each class is from its share, before and after calibration."""
+    before, after = (class_reliability(kind, codes, packages) for kind in probabilities)
     yield ""
+    header = [f"{title}: class", "scans", "calibration error before", "after (95 % interval)"]
+    header += [f"right where p > {SURE:g}: before", "after (scans)"]
     rows = [
-        ["out of fold (fitted there)", len(known.codes), *_errors(known.log_probabilities, known.codes, temperature)]
-    ]
-    facts = ensemble.facts
-    if (table["split"] == "test").any():
-        logs, codes = said_of_test_split(table, facts.classes, facts.folds)
-        rows.append(["test split, ensemble", len(codes), *_errors(logs, codes, temperature)])
-    yield from _table(["expected calibration error", "scans", "before", "after"], rows)
-    if (table["split"] == "test").any():
-        sets = class_sets(known, at_temperature(logs, temperature), temperature=temperature, coverage=COVERAGE)
-        yield ""
-        yield f"Sets of classes that cannot be ruled out, at {COVERAGE:.0%} class by class, on the test split:"
-        yield ""
-        covered, sizes = sets[np.arange(len(codes)), codes], sets.sum(axis=1)
-        groups = [("all", np.ones_like(covered)), *((name, codes == code) for code, name in enumerate(facts.classes))]
-        told = [
-            [name, group.sum(), f"{covered[group].mean():.3f}", f"{sizes[group].mean():.2f}"]
-            for name, group in groups
-            if group.any()
+        [
+            name,
+            (codes == code).sum(),
+            f"{old.error:.3f}",
+            f"{new.error:.3f} ({new.low:.3f} to {new.high:.3f})",
+            *(f"{one.sure.value:.3f} ({one.sure.scans})" if one.sure.scans else "none" for one in (old, new)),
         ]
-        yield from _table(["actual class", "scans", "hold it", "classes in a set"], told)
+        for code, (name, old, new) in enumerate(zip(classes, before, after, strict=True))
+    ]
+    yield from table(header, rows)
 
 
-def _errors(logs: "NDArray[np.float64]", codes: "NDArray[np.int64]", temperature: float) -> Iterator[str]:
-    """Yield the calibration error before and after, of one network's or of several networks' mean probabilities."""
-    for value in (1.0, temperature):
-        probabilities = at_temperature(logs, value)
-        mean = probabilities.mean(axis=0) if probabilities.ndim > 2 else probabilities  # noqa: PLR2004 - networks first
-        yield f"{reliability(mean, codes).error:.3f}"
+def _sets(
+    ensemble: "Ensemble", known: "HeldOut", logs: "NDArray[np.float64]", codes: "NDArray[np.int64]"
+) -> Iterator[str]:
+    """Yield what coverage promises, and how many scans of the test split kept their class."""
+    calibration = calibration_of(ensemble.facts)
+    unit = unit_of(known, Unit.auto)
+    sets = class_sets(known, calibration.probabilities(logs), calibration=calibration, coverage=COVERAGE, unit=unit)
+    yield ""
+    yield promise(COVERAGE, unit, len(ensemble.facts.folds))
+    yield ""
+    yield f"Sets of classes that cannot be ruled out, at {COVERAGE:.0%} class by class, by {unit}, on the test split:"
+    yield ""
+    covered, sizes = sets[np.arange(len(codes)), codes], sets.sum(axis=1)
+    every = ("all", np.ones_like(covered))
+    groups = [every, *((name, codes == code) for code, name in enumerate(ensemble.facts.classes))]
+    rows = [
+        [name, group.sum(), f"{covered[group].mean():.3f}", f"{sizes[group].mean():.2f}"]
+        for name, group in groups
+        if group.any()
+    ]
+    yield from table(["actual class", "scans", "hold it", "classes in a set"], rows)
 
 
 def _limits(ensemble: "Ensemble", recorded: Recorded) -> Iterator[str]:
@@ -244,14 +288,4 @@ def _fingerprint(ensemble: "Ensemble", recorded: Recorded) -> Iterator[str]:
         ["program", f"csam_lightning {tags.get('code.version', 'unknown')}"],
         ["commit", tags.get("git.commit", "unknown") + dirty],
     ]
-    yield from _table(["", ""], [[name, f"`{value}`"] for name, value in rows])
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    for line in (header, ["---"] * len(header), *rows):
-        yield "| " + " | ".join(_cell(str(value)) for value in line) + " |"
-
-
-def _cell(text: str) -> str:
-    """Return text that ends no cell and no line, whatever class names hold."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+    yield from table(["", ""], [[name, f"`{value}`"] for name, value in rows])

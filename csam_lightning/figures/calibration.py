@@ -1,40 +1,57 @@
-"""Reliability diagrams: how often a classifier is right, by how sure it was."""
+"""Reliability diagrams: how often scans are of a class, by the probability that the classifier gave it."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from csam_lightning.figures.style import PAGE, VALIDATION, shown
+from csam_lightning.figures.style import PAGE, TRAINING, VALIDATION, shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+Curve: TypeAlias = "tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]"
+"""Number of scans, mean probability and share of the class in each bin, arrays of shape (bins,)."""
+
 SHADE = "#BBBBBB"
+COLUMNS = 4
+MARKS = (("s", TRAINING), ("o", VALIDATION))
 
 
-def draw_reliability(
-    panels: Mapping[str, "tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]"],
-) -> Figure:
-    """Draw reliability diagrams side by side.
+def draw_reliability(classes: Sequence[str], by_name: Mapping[str, Sequence[Curve]], *, title: str = "") -> Figure:
+    """Draw a reliability diagram for each class, side by side.
 
-    A point on the dashed line is a bin of confidence in which the share classified rightly is what the classifier said.
+    A point on the dashed line is a bin of the probability in which the share of the class equals that probability.
 
     Args:
-        panels: Title → number of scans, mean confidence and accuracy in each bin of confidence, arrays of shape (bins,)
-            with NaN where a bin is empty, as in :class:`csam_lightning.evaluation.calibration.Reliability`.
+        classes: Class names in order.
+        by_name: One or two kinds of probabilities, for example before and after calibration: name → curve of each
+            class, as :attr:`csam_lightning.evaluation.reliability.Reliability.curve` has it. The bars count the scans
+            of the last.
+        title: Of the figure.
     """
-    figure = Figure(figsize=(PAGE if len(panels) > 1 else PAGE / 2, 3.8), layout="constrained")
-    axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
-    for axis, (title, (scans, confidence, accuracy)) in zip(axes, panels.items(), strict=True):
+    columns = min(COLUMNS, len(classes))
+    rows = -(-len(classes) // columns)
+    figure = Figure(figsize=(PAGE, 0.7 + 2.4 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    for axis in axes.flat[len(classes) :]:
+        axis.remove()
+    for code, (axis, name) in enumerate(zip(axes.flat, classes, strict=False)):
+        scans = [*by_name.values()][-1][code][0]
         edges = np.linspace(0, 1, len(scans) + 1)
         axis.bar(edges[:-1], scans / scans.sum(), np.diff(edges), align="edge", color=SHADE, label="share of the scans")
         axis.plot([0, 1], [0, 1], color="black", linestyle="--", linewidth=0.8)
-        filled = scans > 0
-        axis.plot(confidence[filled], accuracy[filled], marker="o", color=VALIDATION, label="share classified rightly")
-        axis.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence")
-        axis.set_title(shown(title, 80), fontsize=9)
-    axes[0].set_ylabel("share")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+        for (kind, curves), (marker, colour) in zip(by_name.items(), MARKS, strict=False):
+            counts, probability, share = curves[code]
+            filled = counts > 0
+            label = f"share of the class, {kind}"
+            axis.plot(
+                probability[filled], share[filled], marker=marker, markersize=4, linewidth=1, color=colour, label=label
+            )
+        axis.set(xlim=(0, 1), ylim=(0, 1.02))
+        axis.set_title(f"class {shown(name, 24)}", fontsize=9)
+    figure.supxlabel("probability of the class", fontsize=10)
+    figure.suptitle(shown(title, 80), fontsize=10)
+    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 LARGEST_SIDE = 10_000
 """Pixels; a scan of that size already takes 100 MB, and its activations many times that."""
+ROUNDING = 1e-6
+"""By which shares may miss a sum of 1."""
+PUBLISHED = "published"
+"""The protocol whose validation scans share packages with training."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,9 @@ class ModelFacts:
         folds: Number of the fold that each network came from.
         sample_bits: Range of the samples of that data set's 16-bit files, bits; None where there were none. Further
             scans are to be mapped alike, see :func:`csam_lightning.data.images.read_grey`.
+        bias: What is added to the logit of each class after the division; zeros where it was not fitted.
+        prevalence: The class mix that ``bias`` is meant for, shares of sum 1; None where it was not fitted.
+        protocol: How the cell was split, ``grouped`` or ``published``; None where that is unknown.
         sound: Probability that class D of the four delamination classes must exceed; other classes ignore it.
     """
 
@@ -43,18 +50,26 @@ class ModelFacts:
     cell_id: str
     folds: tuple[int, ...]
     sample_bits: int | None
+    bias: tuple[float, ...] = ()
+    prevalence: tuple[float, ...] | None = None
+    protocol: str | None = None
     sound: float = 0.5
 
     def __post_init__(self) -> None:
-        """Refuse facts that make no sense, as a damaged or hostile file may state.
+        """Fill in a bias that is unknown; refuse facts that no model has, as a damaged or hostile file may state.
 
         Raises:
-            ValueError: They make none.
+            ValueError: No model has them.
         """
+        object.__setattr__(self, "bias", self.bias or (0.0,) * len(self.classes))
+        shares = self.prevalence or (1 / len(self.classes),) * len(self.classes)
         sound = (
             len(set(self.classes)) == len(self.classes) >= 2,  # noqa: PLR2004 - fewer leave nothing to tell apart
             1 <= self.image_size <= LARGEST_SIDE,
             0 < self.temperature < inf,
+            len(self.bias) == len(shares) == len(self.classes),
+            all(-inf < bias < inf for bias in self.bias),
+            all(share > 0 for share in shares) and abs(sum(shares) - 1) < ROUNDING,
             0 <= self.sound < 1,
             self.folds,
         )
@@ -99,6 +114,7 @@ class Ensemble(nn.Module):
         self.facts = facts
         self.held_out = held_out
         self.novelty = novelty
+        self.register_buffer("bias", torch.tensor(facts.bias, dtype=torch.float32))
         for number, statistics in enumerate(novelty or ()):
             self.register_buffer(f"feature_mean_{number}", torch.from_numpy(statistics.mean))
             self.register_buffer(f"feature_whitening_{number}", torch.from_numpy(statistics.whitening))
@@ -135,4 +151,4 @@ class Ensemble(nn.Module):
         return Judgement(torch.stack(probabilities), torch.stack(distances))
 
     def _probabilities(self, logits: Tensor) -> Tensor:
-        return (logits.float() / self.facts.temperature).softmax(dim=1)
+        return (logits.float() / self.facts.temperature + self.get_buffer("bias")).softmax(dim=1)

@@ -26,7 +26,7 @@ from csam_lightning.model.novelty import NoveltyStatistics
 SUFFIX = ".safetensors"
 FORMAT = "csam_lightning model 1"
 KEY = "csam_lightning"
-HELD_OUT = ("log_probabilities", "codes", "networks")
+HELD_OUT = ("log_probabilities", "codes", "networks", "packages")
 SETTINGS = ("pixel_mean", "pixel_std", "learning_rate", "weight_decay", "warmup_epochs")
 NOVELTY = ("mean", "whitening", "held_out")
 
@@ -80,7 +80,9 @@ def _parts(ensemble: Ensemble) -> Iterator[tuple[str, Tensor]]:
             yield f"network.{number}.{name}", tensor
     if ensemble.held_out is not None:
         for name in HELD_OUT:
-            yield f"held_out.{name}", torch.from_numpy(getattr(ensemble.held_out, name))
+            values = getattr(ensemble.held_out, name)
+            if values is not None:
+                yield f"held_out.{name}", torch.from_numpy(values)
     for number, statistics in enumerate(ensemble.novelty or ()):
         for name in NOVELTY:
             yield f"novelty.{number}.{name}", torch.from_numpy(getattr(statistics, name))

@@ -1,4 +1,4 @@
-"""What networks said of scans that they did not learn from; free of torch."""
+"""Probabilities of scans by networks that did not learn from them; free of torch."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,8 +17,10 @@ class HeldOut:
             classes).
         codes: Actual class numbers, int64 of shape (scans,).
         networks: Place of that network in the model, int64 of shape (scans,).
+        packages: Number of each scan's package, int64 of shape (scans,); None where packages are unknown.
     """
 
     log_probabilities: "NDArray[np.float64]"
     codes: "NDArray[np.int64]"
     networks: "NDArray[np.int64]"
+    packages: "NDArray[np.int64] | None" = None

@@ -4,15 +4,26 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from csam_lightning.errors import InputError
-from csam_lightning.evaluation.calibration import class_sets, novelty_p_values
+from csam_lightning.evaluation.calibration import calibration_of
+from csam_lightning.evaluation.conformal import (
+    VOID,
+    Unit,
+    class_sets,
+    least,
+    novelty_p_values,
+    promise,
+    unit_of,
+    units_by_class,
+)
+from csam_lightning.model.ensemble import PUBLISHED
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from csam_lightning.model.ensemble import Ensemble
+    from csam_lightning.model.held_out import HeldOut
 
 
 @dataclass(frozen=True)
@@ -23,17 +34,19 @@ class ReviewRule:
     does not look strange, and it is of the kind that the model learned from.
 
     Attributes:
-        coverage: Share of the scans of each class whose class is not ruled out, see
-            :func:`csam_lightning.evaluation.calibration.class_sets`, between 0 and 1.
+        coverage: Probability with which a scan's class is not ruled out, see
+            :func:`csam_lightning.evaluation.conformal.class_sets`, between 0 and 1.
         strange: A scan is strange if at most this share of the scans that the networks did not learn from looks as
-            unlike those that they did, see :func:`csam_lightning.evaluation.calibration.novelty_p_values`; 0 for never.
+            unlike those that they did, see :func:`csam_lightning.evaluation.conformal.novelty_p_values`; 0 for never.
         kind: Whether scans of another kind are to be looked at: in colour, of one grey value, of another depth, or far
             smaller than the model's. False for a model that learned from such scans.
+        unit: What the coverage counts: packages or scans, see :func:`csam_lightning.evaluation.conformal.unit_of`.
     """
 
     coverage: float = 0.95
     strange: float = 0.01
     kind: bool = True
+    unit: Unit = Unit.auto
 
     def __post_init__(self) -> None:
         """Refuse shares that are none.
@@ -51,29 +64,34 @@ class ReviewRule:
 
 def limits(ensemble: "Ensemble", rule: ReviewRule) -> list[str]:
     """Return what the rule cannot do with a model, a line for each."""
-    held_out, classes = ensemble.held_out, ensemble.facts.classes
+    held_out = ensemble.held_out
+    by_probability = f"scans whose probability is below {rule.coverage:g} are to be looked at"
+    if ensemble.facts.protocol == PUBLISHED:
+        return [f"{VOID}; {by_probability}"]
     lines = []
     if held_out is None:
-        lines.append(
-            "the model keeps no scans to compare with, so nothing is promised: those whose probability is "
-            f"below {rule.coverage:g} are to be looked at"
-        )
+        lines.append(f"the model keeps no scans to compare with, so nothing is promised; {by_probability}")
     else:
-        least = int(np.ceil(round(1 / (1 - rule.coverage), 9))) - 1
-        counts = np.bincount(held_out.codes, minlength=len(classes))
-        lines += [
-            f"class {name} has {count} scans to compare with and is never ruled out: that takes {least} at a coverage "
-            f"of {rule.coverage:g}"
-            for name, count in zip(classes, counts.tolist(), strict=True)
-            if count < least
-        ]
+        lines += _coverage_limits(ensemble.facts.classes, held_out, rule)
     if ensemble.novelty is None:
         lines.append("the model does not know what its scans look like, so strange ones are not found")
     return lines
 
 
+def _coverage_limits(classes: Sequence[str], held_out: "HeldOut", rule: ReviewRule) -> Iterator[str]:
+    unit, needed = unit_of(held_out, rule.unit), least(rule.coverage)
+    if held_out.packages is None and rule.unit == Unit.package:
+        yield "the packages of the model's scans are unknown: its coverage counts scans, as if each were a package"
+    for name, count in zip(classes, units_by_class(held_out, len(classes), unit).tolist(), strict=True):
+        if count < needed:
+            yield (
+                f"class {name} has {count} {unit}s to compare with and is never ruled out: that takes {needed} at a "
+                f"coverage of {rule.coverage:g}"
+            )
+
+
 def facts_of(model: str, ensemble: "Ensemble", rule: ReviewRule) -> Iterator[str]:
-    """Yield what is to be known of a model and of the rule, a sentence or two at a time.
+    """Yield the facts of a model and of the rule, a sentence or two at a time.
 
     Args:
         model: What the user calls it.
@@ -87,11 +105,19 @@ def facts_of(model: str, ensemble: "Ensemble", rule: ReviewRule) -> Iterator[str
         f"Model {model}: {several} ({facts.arch}), {facts.image_size} px, cell {facts.cell_id}, "
         f"trained on data {facts.data_fingerprint[:12]}."
     )
-    kind = ", and it is of the kind that the model learned from" if rule.kind else ""
-    yield (
-        f"A scan is left to the model where exactly one class cannot be ruled out (coverage {rule.coverage:g}), that "
-        f"is the predicted one, the scan does not look strange (p above {rule.strange:g}){kind}."
-    )
+    if facts.prevalence is not None:
+        mix = ", ".join(f"{name} {share:.3g}" for name, share in zip(facts.classes, facts.prevalence, strict=True))
+        yield f"Probabilities are calibrated for the class mix {mix}."
+    conditions = [f"the scan does not look strange (p above {rule.strange:g})"] if ensemble.novelty else []
+    conditions += ["it is of the kind that the model learned from"] if rule.kind else []
+    if ensemble.held_out is None:
+        conditions.insert(0, f"the predicted class has a probability of at least {rule.coverage:g}")
+    else:
+        conditions.insert(0, f"exactly one class cannot be ruled out (coverage {rule.coverage:g})")
+        conditions.insert(1, "that is the predicted one")
+    yield f"A scan is left to the model where {', '.join(conditions)}."
+    if ensemble.held_out is not None:
+        yield promise(rule.coverage, unit_of(ensemble.held_out, rule.unit), networks)
     yield "A map shows where a scan speaks for one class rather than another: the brighter the colour, the more."
 
 
@@ -124,8 +150,13 @@ def compare(
     """
     fitting = novelty = None
     if ensemble.held_out is not None:
-        temperature = ensemble.facts.temperature
-        fitting = class_sets(ensemble.held_out, probabilities, temperature=temperature, coverage=rule.coverage)
+        fitting = class_sets(
+            ensemble.held_out,
+            probabilities,
+            calibration=calibration_of(ensemble.facts),
+            coverage=rule.coverage,
+            unit=rule.unit,
+        )
     if ensemble.novelty is not None and distances is not None:
         novelty = novelty_p_values(ensemble.novelty, distances)
     return Compared(fitting, novelty)

@@ -30,7 +30,7 @@ from csam_lightning.tracking.registering import ModelName
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
-NOTHING = Wishes(format=None, output=None, register=None, alias=None, scans=None)
+NOTHING = Wishes(format=None, output=None, register=None, alias=None, scans=None, prevalence=None)
 
 
 @pytest.fixture
@@ -42,14 +42,32 @@ def file(ensemble: Ensemble, tmp_path: Path) -> str:
 def test_file_becomes_another_by_the_command(command: Command, file: str, scans: list[Path], tmp_path: Path) -> None:
     done = command("export", f"model={file}", f"output={tmp_path}/made/copy.safetensors", f"scans={scans[0].parent}")
     assert (done.returncode, done.stderr) == (0, "")
+    described = "2 networks, resnet18, 32 px, classes A, B, C, temperature 2, class mix 0.5 0.25 0.25"
     assert done.stdout.splitlines() == [
-        f"{tmp_path}/made/copy.safetensors  2 networks, resnet18, 32 px, classes A, B, C, temperature 2",
+        f"{tmp_path}/made/copy.safetensors  {described}",
         f"probabilities of {len(scans)} scans differ from the model's by at most 0",
     ]
     assert (tmp_path / "made" / "copy.safetensors").read_bytes() == Path(file).read_bytes()
     missing = command("export", f"model={file}")
     assert missing.returncode == 2
     assert missing.stderr == "error: output: there is nothing to do; give output=FILE or register=NAME\n"
+
+
+def test_class_mix_is_kept_in_the_file(command: Command, file: str, scans: list[Path], tmp_path: Path) -> None:
+    copy = tmp_path / "line.safetensors"
+    settings = [f"model={file}", f"output={copy}", f"scans={scans[0].parent}"]
+    done = command("export", *settings, "prevalence={A: 0.01, B: 0.01, C: 0.98}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "temperature 2, class mix 0.01 0.01 0.98\n" in done.stdout
+    before, after = load_model(file).facts, load_model(str(copy)).facts
+    assert after.prevalence == pytest.approx((0.01, 0.01, 0.98))
+    odds = np.log([0.01 / 0.5, 0.01 / 0.25, 0.98 / 0.25])
+    assert np.diff(after.bias) - np.diff(before.bias) == pytest.approx(np.diff(odds))
+    copy.unlink()
+    refused = command("export", *settings, "prevalence={A: 0.5}")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: prevalence: lacks class B, C; give a share for each class, of sum 1: ")
+    assert not copy.exists()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_fscore_support
 
+from csam_lightning.evaluation.conformal import Unit, promise
 from csam_lightning.exporting.model_card import Recorded, model_card
 from csam_lightning.model.ensemble import Ensemble
 from tests.model.test_ensemble import FACTS, network
@@ -57,14 +58,6 @@ def recorded() -> Recorded:
     )
 
 
-def calibration_error(sure: NDArray[np.float64]) -> float:
-    """That of the four test scans, in bins of a fifteenth."""
-    right = np.array([1.0, 0.0, 1.0, 1.0])
-    bins = np.ceil(sure * 15)
-    parts = [bins == number for number in np.unique(bins)]
-    return float(sum(part.sum() * abs(right[part].mean() - sure[part].mean()) for part in parts) / 4)
-
-
 def cells(card: str, first: str) -> list[str]:
     """The cells of the table's row that begins with ``first``."""
     line = re.search(rf"^\| {re.escape(first)} \|(.*)\|$", card, re.MULTILINE)
@@ -87,10 +80,15 @@ def test_card_tells_data_scores_and_calibration(ensemble: Ensemble, recorded: Re
     assert cells(card, "training − validation accuracy") == ["0.050 (one fold)", "", ""]
     by_class = card.partition("out of fold: actual")[2]
     assert cells(by_class, "B") == ["5", f"{3 / 9:.3f}", f"{3 / 5:.3f}", "1", "3", "1"]
-    cooler = np.sqrt(SAID) / np.sqrt(SAID).sum(axis=1, keepdims=True)  # the model's temperature is 2
-    before = (2 * abs(0.5 - 0.9) + 2 * abs(1 - 0.6)) / 4
-    assert cells(card, "test split, ensemble") == ["4", f"{before:.3f}", f"{calibration_error(cooler.max(axis=1)):.3f}"]
-    assert "Temperature 2.000, fitted on 6 out-of-fold scans alone." in card
+    assert "Temperature 2.000, bias A +0.750, B -0.250, C -0.500, fitted on 6 out-of-fold scans alone." in card
+    assert "They are meant for the class mix A 0.5, B 0.25, C 0.25." in card
+    tested = card.partition("test split, ensemble: class")[2]
+    number, error, _, sure, _ = cells(tested, "A")
+    assert (number, sure) == ("3", "1.000 (1)")
+    assert float(error) == pytest.approx((0.1 + 0.95 + 0.4 + 0.2) / 4, abs=1e-3)  # a scan in each bin
+    assert cells(tested, "C")[3] == "0.000 (1)"
+    assert "out of fold, cross-fitted: class" in card
+    assert promise(0.95, Unit.package, 2) in card
     covered = card.partition("actual class")[2]
     sets = {name: cells(covered.partition("## Limits")[0], name) for name in ("all", "A", "C")}
     assert {name: int(number) for name, (number, _, _) in sets.items()} == {"all": 4, "A": 3, "C": 1}
@@ -121,7 +119,7 @@ def test_card_of_what_an_older_version_or_a_poorer_data_set_left(recorded: Recor
     scans = recorded.scans.assign(**unknown)
     bare = Ensemble([network(0)], replace(FACTS, folds=(3,)))
     card = model_card(bare, replace(recorded, result=result, scans=scans, predictions=None))
-    assert "Not calibrated" in card
+    assert "Not calibrated, no coverage or novelty: the model was validated under the published protocol" in card
     assert "- There was no test split" in card
     assert "- Its scores promise too much: validation scans share packages with training." in card
     assert "- It does not tell scans that are unlike those it learned from." in card

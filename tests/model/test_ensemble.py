@@ -2,6 +2,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +27,9 @@ FACTS = ModelFacts(
     cell_id="c0",
     folds=(0, 3),
     sample_bits=12,
+    bias=(0.75, -0.25, -0.5),
+    prevalence=(0.5, 0.25, 0.25),
+    protocol="grouped",
 )
 
 
@@ -57,7 +61,7 @@ def ensemble() -> Ensemble:
             part.eval()(scans(40))
         features.append(noted[0].numpy())
     logs = np.log(np.random.default_rng(0).dirichlet([1, 1, 1], 6))
-    held_out = HeldOut(logs, np.arange(6) % 3, np.arange(6) % 2)
+    held_out = HeldOut(logs, np.arange(6) % 3, np.arange(6) % 2, np.arange(6) // 2)
     novelty = [NoveltyStatistics.fit(part[:30], part[30:]) for part in features]
     return Ensemble(networks, FACTS, held_out=held_out, novelty=[part for part in novelty if part is not None])
 
@@ -68,12 +72,12 @@ def file(ensemble: Ensemble, tmp_path: Path) -> Path:
     return tmp_path / "model.safetensors"
 
 
-def test_probabilities_are_the_mean_of_the_networks_own_at_the_temperature(ensemble: Ensemble) -> None:
+def test_probabilities_are_the_mean_of_the_networks_own_as_calibrated(ensemble: Ensemble) -> None:
     assert not any(module.training for module in ensemble.modules())
     images = scans(5)
     with torch.inference_mode():
         logits = np.stack([part(images).double().numpy() for part in ensemble.networks])
-    odds = np.exp(logits / 2.0)
+    odds = np.exp(logits / 2.0 + np.array(FACTS.bias))
     expected = (odds / odds.sum(axis=2, keepdims=True)).mean(axis=0)
     with torch.inference_mode():
         probabilities = ensemble(images)
@@ -147,7 +151,14 @@ def test_file_gives_the_model_back_bit_for_bit_and_leaves_the_random_numbers_alo
 def test_single_network_of_an_older_version_is_a_model_too(tmp_path: Path) -> None:
     file = tmp_path / "one.safetensors"
     write_ensemble(Ensemble([network(0)], replace(FACTS, folds=(2,), sample_bits=None, temperature=1.0)), file)
+
+    def forget(description: dict[str, Any], _tensors: dict[str, torch.Tensor]) -> None:
+        for name in ("bias", "prevalence", "protocol"):
+            del description["facts"][name]
+
+    rewritten(file, forget)
     read = read_ensemble(file)
+    assert (read.facts.bias, read.facts.prevalence, read.facts.protocol) == ((0, 0, 0), None, None)
     assert (read.held_out, read.novelty, read.facts.folds) == (None, None, (2,))
     judged = read.judge(scans(2))
     assert judged.probabilities.shape == (1, 2, 3)
@@ -193,7 +204,19 @@ def test_what_is_no_model_is_refused_in_one_line(file: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "change", [{"classes": ("A", "A")}, {"image_size": 0}, {"image_size": 10**9}, {"temperature": 0.0}, {"folds": ()}]
+    "change",
+    [
+        {"classes": ("A", "A")},
+        {"image_size": 0},
+        {"image_size": 10**9},
+        {"temperature": 0.0},
+        {"folds": ()},
+        {"bias": (0.0, 0.0)},
+        {"bias": (0.0, 0.0, float("nan"))},
+        {"prevalence": (0.5, 0.5)},
+        {"prevalence": (0.0, 0.5, 0.5)},
+        {"prevalence": (0.5, 0.5, 0.5)},
+    ],
 )
 def test_facts_that_make_no_sense_are_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="a model cannot have"):

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from csam_lightning.errors import InputError
+from csam_lightning.evaluation.conformal import Unit
 from csam_lightning.model.ensemble import Ensemble
 from csam_lightning.model.held_out import HeldOut
-from csam_lightning.predicting.review import ReviewRule, class_doubts, compare, limits, scan_doubts
+from csam_lightning.predicting.review import ReviewRule, class_doubts, compare, facts_of, limits, scan_doubts
 from tests.predicting.conftest import FACTS, network
 
 RULE = ReviewRule()
@@ -70,6 +71,45 @@ def test_what_a_model_of_an_older_version_cannot_do_is_said(ensemble: Ensemble) 
     assert promise.startswith("the model keeps no scans to compare with, so nothing is promised")
     assert strange.startswith("the model does not know what its scans look like")
     assert limits(ensemble, RULE) == []
+
+
+def test_packages_are_counted_where_they_have_several_scans() -> None:
+    codes = np.repeat([0, 1, 2, 3], 38)
+    uniform = np.log(np.full((152, 4), 0.25))
+    known = HeldOut(uniform, codes, np.zeros(152, dtype=np.int64), np.arange(152) // 2)
+    ensemble = Ensemble([network(0)], replace(FACTS, folds=(0,)), held_out=known)
+    new = np.full((1, 1, 4), 0.25, dtype=np.float32)
+    unknown = "the model does not know what its scans look like, so strange ones are not found"
+    assert limits(ensemble, RULE) == [unknown]
+    one_less = replace(known, packages=np.where(known.packages == 0, 1, known.packages))
+    fewer = Ensemble([network(0)], replace(FACTS, folds=(0,)), held_out=one_less)
+    takes = "packages to compare with and is never ruled out: that takes 19 at a coverage of 0.95"
+    assert limits(fewer, RULE) == [f"class A has 18 {takes}", unknown]
+    assert limits(fewer, replace(RULE, unit=Unit.scan)) == [unknown]
+    assert compare(fewer, RULE, new, None).fitting is not None
+    without = Ensemble([network(0)], replace(FACTS, folds=(0,)), held_out=replace(known, packages=None))
+    by_scan = "the packages of the model's scans are unknown: its coverage counts scans, as if each were a package"
+    assert limits(without, replace(RULE, unit=Unit.package)) == [by_scan, unknown]
+    assert "packages exchangeable" in " ".join(facts_of("m", ensemble, RULE))
+    assert "which scans of one package are not" in " ".join(facts_of("m", without, RULE))
+
+
+def test_model_of_the_published_protocol_has_one_reason_and_no_promise() -> None:
+    model = Ensemble([network(0)], replace(FACTS, folds=(0,), temperature=1.0, protocol="published"))
+    [line] = limits(model, RULE)
+    assert line == (
+        "no coverage or novelty: the model was validated under the published protocol, whose validation scans share "
+        "packages with training; scans whose probability is below 0.95 are to be looked at"
+    )
+    facts = " ".join(facts_of("m", model, RULE))
+    assert "the predicted class has a probability of at least 0.95" in facts
+    assert "Coverage" not in facts
+    assert "strange" not in facts
+
+
+def test_class_mix_of_a_model_is_shown() -> None:
+    model = Ensemble([network(0)], replace(FACTS, folds=(0,), prevalence=(0.1, 0.2, 0.3, 0.4)))
+    assert "Probabilities are calibrated for the class mix A 0.1, B 0.2, C 0.3, D 0.4." in facts_of("m", model, RULE)
 
 
 @pytest.mark.parametrize(("name", "value"), [("coverage", 0.0), ("coverage", 1.0), ("strange", -0.1), ("strange", 1.0)])

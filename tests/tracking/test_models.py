@@ -2,20 +2,24 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from mlflow.tracking import MlflowClient
 
 from csam_lightning.errors import InputError
+from csam_lightning.evaluation.calibration import fit_calibration
 from csam_lightning.model.ensemble import Ensemble
 from csam_lightning.model.ensemble_file import write_ensemble
+from csam_lightning.model.novelty import NoveltyStatistics
 from csam_lightning.tracking.models import ARTIFACT, load_model
 from csam_lightning.tracking.store import experiment_id
 from csam_lightning.training.checkpoints import write_checkpoint
 from tests.model.test_ensemble import FACTS, network, scans
 
-RESULT = {
+RESULT: dict[str, Any] = {
     "cell": {"image_size": 32, "arch": "resnet18"},
     "cell_id": "c0",
     "data_fingerprint": "f0",
@@ -108,6 +112,59 @@ def test_cell_of_an_older_version_is_a_model_that_knows_less(lab: Lab, tmp_path:
     assert (model.held_out, model.novelty) == (None, None)
     with torch.inference_mode():
         torch.testing.assert_close(model(scans(2)), trained.eval()(scans(2)).softmax(dim=1))
+
+
+PREDICTIONS = """path,package_id,label,split,fold,p_A,p_B,p_C
+a.png,007,A,train,2,0.7,0.2,0.1
+b.png,007,A,train,2,0.6,0.3,0.1
+c.png,8,B,train,2,0.5,0.4,0.1
+d.png,9,C,train,2,0.6,0.2,0.2
+"""
+
+
+@pytest.mark.parametrize("protocol", ["grouped", "published"])
+def test_model_is_calibrated_on_its_held_out_scans_unless_packages_were_shared(
+    protocol: str, lab: Lab, tmp_path: Path
+) -> None:
+    cell = lab.run(level="cell")
+    fold = lab.run(level="fold", fold="2", parent=cell)
+    trained, statistics = network(0), NoveltyStatistics(np.zeros(768), np.eye(768), np.zeros(4))
+    content = {"state_dict": trained.state_dict(), "hyper_parameters": {**trained.hparams, "epoch": 1}}
+    write_checkpoint(content, tmp_path / "model.ckpt")
+    statistics.write(tmp_path / "novelty.npz")
+    for file in ("model.ckpt", "novelty.npz"):
+        lab.client.log_artifact(fold, str(tmp_path / file), "checkpoints")
+    lab.client.log_text(cell, json.dumps({**RESULT, "cell": {**RESULT["cell"], "protocol": protocol}}), "result.json")
+    lab.client.log_text(cell, PREDICTIONS, "predictions.csv")
+    model = load_model(cell, uri=lab.uri)
+    facts = model.facts
+    assert facts.protocol == protocol
+    if protocol == "published":
+        assert (model.held_out, model.novelty) == (None, None)
+        assert (facts.temperature, facts.bias, facts.prevalence) == (1.0, (0, 0, 0), None)
+        return
+    assert model.novelty is not None
+    assert model.held_out is not None
+    assert model.held_out.packages is not None
+    assert model.held_out.packages.tolist() == [0, 0, 1, 2]
+    expected = fit_calibration(model.held_out.log_probabilities, np.array([0, 0, 1, 2]))
+    assert (facts.temperature, facts.bias) == (expected.temperature, expected.bias)
+    assert facts.prevalence == (0.5, 0.25, 0.25)
+
+
+def test_packages_that_are_unknown_stay_unknown(lab: Lab, tmp_path: Path) -> None:
+    cell = lab.run(level="cell")
+    fold = lab.run(level="fold", fold="2", parent=cell)
+    trained = network(0)
+    content = {"state_dict": trained.state_dict(), "hyper_parameters": {**trained.hparams, "epoch": 1}}
+    write_checkpoint(content, tmp_path / "model.ckpt")
+    lab.client.log_artifact(fold, str(tmp_path / "model.ckpt"), "checkpoints")
+    lab.client.log_text(cell, json.dumps(RESULT), "result.json")
+    lab.client.log_text(cell, PREDICTIONS.replace(",8,", ",,"), "predictions.csv")
+    model = load_model(cell, uri=lab.uri)
+    assert model.held_out is not None
+    assert model.held_out.packages is None
+    assert model.facts.protocol is None
 
 
 def test_cell_whose_files_are_gone_or_damaged_is_said(lab: Lab) -> None:
