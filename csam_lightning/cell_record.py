@@ -69,10 +69,23 @@ def _cell_metrics(result: CellResult) -> dict[str, float]:
     for prefix, scores in (("out_of_fold", result.out_of_fold), ("test", result.test)):
         if scores is not None:
             metrics |= {f"{prefix}/{name}": getattr(scores, name) for name in ("accuracy", "precision", "recall", "f1")}
+    metrics |= _operating_point(result)
     if result.single_test is not None:
         metrics |= {f"test/single_{name}": value for name, value in result.single_test.items()}
     speed = result.images / result.seconds if result.seconds else 0.0
     return metrics | {"seconds": result.seconds, "train_images_per_second": speed}
+
+
+def _operating_point(result: CellResult) -> dict[str, float]:
+    """Return the threshold of class D, and what escapes it or is caught by it for nothing, as metrics."""
+    calibrated = result.calibrated
+    if calibrated is None or calibrated.sound is None:
+        return {}
+    metrics = {"sound": calibrated.sound}
+    for prefix, scored in (("out_of_fold", calibrated.out_of_fold), ("test", calibrated.test)):
+        if scored is not None and scored.escape is not None and scored.overkill is not None:
+            metrics |= {f"{prefix}/escape": scored.escape.value, f"{prefix}/overkill": scored.overkill.value}
+    return metrics
 
 
 def _dataset(cell: Cell) -> DatasetRecord:

@@ -139,6 +139,7 @@ class TrainConfig:
     tracking: TrackingConfig
     folds: list[int] | None
     force: bool
+    sound: float
     seed: int
     output_dir: str
     cache_dir: str
@@ -161,6 +162,7 @@ def check_values(config: TrainConfig) -> None:
     _require(alone, "trainer.cuda_graphs", trainer.cuda_graphs, f"false, or trainer.devices=1 instead of {devices}")
     if trainer.processes is not None:
         _at_least(1, "trainer.processes", trainer.processes)
+    check_sound(config.sound)
     check_seed(config.seed)
     rate, decay, warmup = trainer.learning_rate, trainer.weight_decay, trainer.warmup_epochs
     _require(0 < rate < inf, "trainer.learning_rate", rate, "a number above 0")
@@ -198,6 +200,20 @@ def check_seed(seed: int) -> None:
         InputError: It is not.
     """
     _require(0 <= seed <= MAX_SEED, "seed", seed, f"a whole number from 0 to {MAX_SEED}")
+
+
+def check_sound(sound: float | None) -> None:
+    """Check that ``sound``, the probability that class D must exceed, can be one.
+
+    Args:
+        sound: None: not given.
+
+    Raises:
+        InputError: It cannot.
+    """
+    if sound is not None and not 0 <= sound < 1:
+        mend = "give a probability from 0 and below 1, for example 0.5"
+        raise InputError(f"must be at least 0 and below 1, got {sound:g}", where="sound", mend=mend)
 
 
 def _at_least(least: int, setting: str, value: int) -> None:

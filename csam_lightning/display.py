@@ -1,6 +1,6 @@
 """What a person sees of a cell: progress while it trains, tables when it is done."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from csam_lightning.evaluation.calibrated import rate_text
 from csam_lightning.progress import bar, console
 from csam_lightning.training.events import EpochEnded, Event, FoldEnded, FoldFailed
 
@@ -22,6 +23,7 @@ COLUMNS = {
     "train_loss": "train loss",
     "val_loss": "val loss",
     "delta_loss": "Δ loss",
+    "val_f1": "F1",
     "val_precision": "precision",
     "val_recall": "recall",
 }
@@ -99,14 +101,41 @@ def print_result(
         )
     on.print(_confusion_table(result.out_of_fold, classes))
     single = result.single_test
-    if result.test is None or single is None:
+    if result.test is not None and single is not None:
+        _print_scores(on, "Test split: ensemble of the folds", result.test)
+        on.print(_confusion_table(result.test, classes))
+        on.print(f"One network alone, mean of the folds: {_scores(single)}")
+    _print_calibrated(on, result)
+
+
+def _print_calibrated(on: Console, result: "CellResult") -> None:
+    """Print how good the model is as it judges, or why that is unknown."""
+    calibrated = result.calibrated
+    on.print("\n[bold]As the model judges[/bold]")
+    if calibrated is None:
+        on.print(
+            "Not calibrated, without escape and overkill: under the published protocol, "
+            "held-out scans share packages with training.\n"
+        )
         return
-    _print_scores(on, "Test split: ensemble of the folds", result.test)
-    on.print(_confusion_table(result.test, classes))
-    on.print(
-        f"One network alone, mean of the folds: accuracy {single['accuracy']:.3f}, "
-        f"macro precision {single['precision']:.3f}, macro recall {single['recall']:.3f}\n"
-    )
+    rule = "" if calibrated.sound is None else f"; class D needs a probability above sound={calibrated.sound:g}"
+    on.print(f"calibrated for the class mix of the training data{rule}")
+    table = Table("", box=None)
+    for title in ("accuracy", "macro F1", *(("escape", "overkill") if calibrated.sound is not None else ())):
+        table.add_column(title, justify="right")
+    for title, scored in (("out of fold", calibrated.out_of_fold), ("test split", calibrated.test)):
+        if scored is not None:
+            rates = [] if calibrated.sound is None else [rate_text(scored.escape), rate_text(scored.overkill)]
+            table.add_row(title, f"{scored.scores.accuracy:.3f}", f"{scored.scores.f1:.3f}", *rates)
+    on.print(table)
+    if len(result.folds) == 1:
+        on.print("One fold: its calibration is fitted on the scans that it is scored on.")
+    if calibrated.sound is not None:
+        on.print(
+            "escape: delaminated scans called sound (D); overkill: sound scans called delaminated\n"
+            "in brackets: 95 % confidence intervals that count packages, not scans"
+        )
+    on.print()
 
 
 def _held_out(protocol: str, *, whole: bool) -> str:
@@ -123,9 +152,14 @@ def wide_console() -> Console:
 
 
 def _print_scores(on: Console, title: str, scores: "Scores") -> None:
-    on.print(
-        f"\n[bold]{title}[/bold]\naccuracy {scores.accuracy:.3f}, macro precision {scores.precision:.3f}, "
-        f"macro recall {scores.recall:.3f}"
+    values = {name: getattr(scores, name) for name in ("accuracy", "f1", "precision", "recall")}
+    on.print(f"\n[bold]{title}[/bold]\nlikeliest class, not calibrated: {_scores(values)}")
+
+
+def _scores(values: Mapping[str, float]) -> str:
+    return (
+        f"accuracy {values['accuracy']:.3f}, macro F1 {values['f1']:.3f}, "
+        f"macro precision {values['precision']:.3f}, macro recall {values['recall']:.3f}"
     )
 
 

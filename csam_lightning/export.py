@@ -34,6 +34,7 @@ class ExportConfig:
     alias: Name | None
     prevalence: dict[Name, float] | None
     scans: str | None
+    sound: float | None
     tracking: TrackingConfig
 
 
@@ -50,7 +51,13 @@ def main(config: DictConfig) -> None:
         from csam_lightning.export_model import Wishes, export_model
 
     wishes = Wishes(
-        settings.format, settings.output, settings.register, settings.alias, settings.scans, settings.prevalence
+        settings.format,
+        settings.output,
+        settings.register,
+        settings.alias,
+        settings.scans,
+        settings.prevalence,
+        settings.sound,
     )
     for line in export_model(settings.model, wishes, uri=settings.tracking.uri):
         sys.stdout.write(f"{line}\n")

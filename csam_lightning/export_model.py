@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from csam_lightning.cell_files import NAME_SCANS, card_of, scans_of
+from csam_lightning.config import check_sound
 from csam_lightning.data.images import read_grey, resize_grey
 from csam_lightning.errors import InputError
+from csam_lightning.evaluation.model_scores import with_sound
+from csam_lightning.evaluation.operating_point import is_delamination
 from csam_lightning.evaluation.prevalence import for_prevalence
 from csam_lightning.exporting.check import write_checked
 from csam_lightning.exporting.formats import FORMATS, Format, ensemble_predictor
@@ -33,6 +36,7 @@ class Wishes(NamedTuple):
     alias: str | None
     scans: str | None
     prevalence: Mapping[str, float] | None
+    sound: float | None
 
 
 def export_model(model: str, wishes: Wishes, *, uri: str | None) -> Iterator[str]:
@@ -42,16 +46,17 @@ def export_model(model: str, wishes: Wishes, *, uri: str | None) -> Iterator[str
         InputError: There is no such model, its scans are not there, or a setting makes no sense.
         RunFailedError: The file would not say what the model says.
     """
+    check_sound(wishes.sound)
     output, called = _output(wishes), _called(wishes)
     if Path(model).expanduser().is_file():
         if called is not None:
             raise InputError("a file is of no run", where=f"register {called.name}", mend="name a run: model=RUN")
-        ensemble, scans = for_prevalence(load_model(model), wishes.prevalence), _named_scans(wishes, model)
+        ensemble, scans = _adjusted(load_model(model), wishes), _named_scans(wishes, model)
     else:
         check_name(model)
         store = StoreReader(uri)
         run = find_run(store, model)
-        ensemble = for_prevalence(model_of_run(store, model, run), wishes.prevalence)
+        ensemble = _adjusted(model_of_run(store, model, run), wishes)
         scans = scans_in(Path(wishes.scans).expanduser()) if wishes.scans else scans_of(store, run, ensemble)
     if output is not None:
         difference = write_checked(ensemble, output.form, output.file, scans)
@@ -59,6 +64,11 @@ def export_model(model: str, wishes: Wishes, *, uri: str | None) -> Iterator[str
         yield _agreement(difference, scans)
     if called is not None:
         yield from _registered(store, run, ensemble, scans, called)
+
+
+def _adjusted(ensemble: "Ensemble", wishes: Wishes) -> "Ensemble":
+    """Return the model for the class mix and with the threshold that are asked for."""
+    return with_sound(for_prevalence(ensemble, wishes.prevalence), wishes.sound)
 
 
 def _agreement(difference: float, scans: Sequence[Path]) -> str:
@@ -88,6 +98,10 @@ def _registered(
         if kept is not None and kept.facts.prevalence != ensemble.facts.prevalence:
             what = "it keeps a model for another class mix that was registered before"
             mend = "leave prevalence out, or write a file with output=FILE"
+            raise InputError(what, where=f"run {run.id}", mend=mend)
+        if kept is not None and kept.facts.sound != ensemble.facts.sound:
+            what = f"it keeps a model with sound={kept.facts.sound:g} that was registered before"
+            mend = "leave sound out, give it to predict and app, or write a file with output=FILE"
             raise InputError(what, where=f"run {run.id}", mend=mend)
         card = card_of(store, run, ensemble, folder)
         difference = write_checked(ensemble, FORMATS["onnx"], folder / "model.onnx", scans)
@@ -144,6 +158,8 @@ def described(ensemble: "Ensemble") -> str:
     classes = ", ".join(facts.classes)
     scale = f"temperature {facts.temperature:.3g}"
     parts = [networks, facts.arch, f"{facts.image_size} px", f"classes {classes}", scale]
+    if is_delamination(facts.classes):
+        parts.append(f"sound {facts.sound:g}")
     if facts.prevalence is not None:
         parts.append(f"class mix {' '.join(f'{share:.3g}' for share in facts.prevalence)}")
     return ", ".join(parts)

@@ -12,10 +12,11 @@ from pydantic import Field
 
 from csam_lightning.allocator import keep_freed_memory
 from csam_lightning.cli import typed
-from csam_lightning.config import TrackingConfig
+from csam_lightning.config import TrackingConfig, check_sound
 from csam_lightning.display import wide_console
 from csam_lightning.errors import InputError, RunFailedError
 from csam_lightning.evaluation.conformal import Unit
+from csam_lightning.evaluation.model_scores import operating_point, with_sound
 from csam_lightning.evaluation.prevalence import for_prevalence
 from csam_lightning.files import folder_written_atomically
 from csam_lightning.model.ensemble import Ensemble
@@ -55,6 +56,7 @@ class PredictConfig:
     kind: bool
     unit: Unit
     prevalence: dict[Name, float] | None
+    sound: float | None
     overlays: Overlays
     maps: bool
     page: int
@@ -75,6 +77,7 @@ def predict_scans(config: DictConfig) -> None:
     """
     settings = typed(config, PredictConfig)
     rule = ReviewRule(settings.coverage, settings.strange, settings.kind, settings.unit)
+    check_sound(settings.sound)
     for name, value, least in (
         ("page", settings.page, 0),
         ("gap", settings.gap, 0),
@@ -86,8 +89,8 @@ def predict_scans(config: DictConfig) -> None:
     _check_output(source, folder)
     keep_freed_memory()
     device = device_for(settings.accelerator)
-    loaded = load_model(settings.model, uri=settings.tracking.uri)
-    ensemble = for_prevalence(loaded, settings.prevalence).to(device)
+    loaded = for_prevalence(load_model(settings.model, uri=settings.tracking.uri), settings.prevalence)
+    ensemble = with_sound(loaded, settings.sound).to(device)
     warnings = limits(ensemble, rule)
     for warning in warnings:
         console().print(f"warning: {warning}", markup=False, soft_wrap=True)
@@ -100,7 +103,8 @@ def predict_scans(config: DictConfig) -> None:
     with folder_written_atomically(folder) as unfinished:
         output = Output(unfinished, ensemble, wanted)
         tally = output.write(_judged(settings, source, ensemble, rule, output))
-        output.write_page(f"Verdicts on {source.resolve().name}", [*facts_of(settings.model, ensemble, rule)], warnings)
+        facts = [*operating_point(ensemble), *facts_of(settings.model, ensemble, rule)]
+        output.write_page(f"Verdicts on {source.resolve().name}", facts, warnings)
     print_tally(wide_console(), ensemble.facts.classes, tally)
     sys.stdout.write(f"verdicts {folder / FILE}\npage     {folder / PAGE}\n")
     if tally.unreadable:

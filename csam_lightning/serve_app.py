@@ -17,9 +17,10 @@ from omegaconf import DictConfig
 from pydantic import Field
 
 from csam_lightning.cli import typed
-from csam_lightning.config import TrackingConfig
+from csam_lightning.config import TrackingConfig, check_sound
 from csam_lightning.errors import InputError
 from csam_lightning.evaluation.conformal import Unit
+from csam_lightning.evaluation.model_scores import operating_point, with_sound
 from csam_lightning.evaluation.prevalence import for_prevalence
 from csam_lightning.inspecting.corrections import check_folder
 from csam_lightning.inspecting.guards import guard
@@ -61,6 +62,7 @@ class AppConfig:
     kind: bool
     unit: Unit
     prevalence: dict[Name, float] | None
+    sound: float | None
     palette: list[str] | None
     gap: int
     batch_size: int
@@ -113,6 +115,7 @@ def _check(settings: AppConfig) -> None:
     ):
         if value < least:
             raise InputError(f"{value} makes no sense here", where=name, mend=f"give a whole number from {least}")
+    check_sound(settings.sound)
     check_free(settings.host, settings.port)
 
 
@@ -129,7 +132,7 @@ def _inspector(settings: AppConfig) -> Inspector:
     rule = ReviewRule(settings.coverage, settings.strange, settings.kind, settings.unit)
     loaded = load_model(settings.model, uri=settings.tracking.uri)
     return Inspector(
-        for_prevalence(loaded, settings.prevalence).to(device_for(settings.accelerator)),
+        with_sound(for_prevalence(loaded, settings.prevalence), settings.sound).to(device_for(settings.accelerator)),
         rule,
         package_pattern=FileScans(Path(), [], settings.package_pattern).pattern,
         palette=None if settings.palette is None else parse_palette(settings.palette),
@@ -145,7 +148,9 @@ def _application(settings: AppConfig, sessions: Sessions) -> FastAPI:
 
     ensemble, rule = sessions.inspector.ensemble, sessions.inspector.rule
     facts = [*facts_of(settings.model, ensemble, rule)]
-    add_page(sessions, Told(ensemble.facts.classes, ensemble.facts.cell_id, facts, limits(ensemble, rule)))
+    model = ensemble.facts
+    told = Told(model.classes, model.cell_id, operating_point(ensemble), facts, limits(ensemble, rule))
+    add_page(sessions, told)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     guard(app, names=known_names(settings.host, settings.names), most_bytes=sessions.limits.bytes)
     ui.run_with(

@@ -133,6 +133,7 @@ def _run(composed: DictConfig, cell: Cell, folder: Path, *, sweep: SweepRun | No
     params = flatten(OmegaConf.to_container(composed, resolve=True))
     params["data.size"] = str(cell.size)  # null stands for all scans; a chart needs their number
     params.pop("folds")  # a cell's run tells of all its folds, whichever this run asks for
+    params.pop("sound")  # a metric of the cell's run, which a later run may change
     if not trainer.cuda_graphs:
         params.pop("trainer.cuda_graphs")  # runs from before there was such a setting are no different
     return run_cell(

@@ -88,6 +88,10 @@ def test_every_command_composes_and_explains_itself(command: str) -> None:
         ("trainer.devices=3", "data.batch_size: 8 makes no sense here; give a multiple of trainer.devices=3"),
         ("trainer.strategy=fsdp", "trainer.strategy: input should be 'auto' or 'ddp', not 'fsdp'"),
         ("trainer.processes=-1", "trainer.processes: -1 makes no sense here"),
+        ("sound=1", "sound: must be at least 0 and below 1, got 1; give a probability from 0 and below 1, for example"),
+        ("sound=-0.1", "sound: must be at least 0 and below 1, got -0.1; give"),
+        ("sound=nan", "sound: must be at least 0 and below 1, got nan; give"),
+        ("sound=high", "sound: input should be a valid number"),
         ("seed=-1", "seed: -1 makes no sense here; give a whole number from 0"),
         ("trainer.learning_rate=0", "trainer.learning_rate: 0.0 makes no sense here; give a number above 0"),
         ("trainer.weight_decay=-1", "trainer.weight_decay: -1.0 makes no sense here"),
@@ -140,10 +144,22 @@ def test_what_touches_numbers_makes_another_cell(override: str, composed: Compos
 
 @pytest.mark.parametrize(
     "override",
-    ["trainer.processes=1", "trainer.strategy=ddp", "tracking.experiment=other", "folds=[1]", "output_dir=elsewhere"],
+    [
+        "trainer.processes=1",
+        "trainer.strategy=ddp",
+        "tracking.experiment=other",
+        "folds=[1]",
+        "output_dir=elsewhere",
+        "sound=0.3",
+    ],
 )
 def test_what_touches_no_number_makes_no_other_cell(override: str, composed: Compose, scans_folder: Path) -> None:
     assert cell_id(composed, scans_folder) == cell_id(composed, scans_folder, override)
+
+
+def test_identity_of_a_cell_stays_as_it_was(composed: Compose, scans_folder: Path) -> None:
+    """As it was computed before there was ``sound``."""
+    assert cell_id(composed, scans_folder) == "06b8f1623892"
 
 
 def test_cells_from_before_a_setting_keep_their_identity(composed: Compose, scans_folder: Path) -> None:

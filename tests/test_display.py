@@ -1,4 +1,6 @@
 import io
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,6 +8,14 @@ from rich.console import Console
 
 from csam_lightning import display, progress
 from csam_lightning.display import fold_progress, print_result
+from csam_lightning.evaluation.calibrated import (
+    CalibratedResult,
+    CalibratedScores,
+    HeldOutScans,
+    calibrated_result,
+    rate_text,
+)
+from csam_lightning.evaluation.clusters import Rate
 from csam_lightning.evaluation.metrics import score
 from csam_lightning.evaluation.result import CellResult, FoldResult
 from csam_lightning.progress import track
@@ -57,7 +67,7 @@ def test_track_yields_all_and_shows_how_many(shown: tuple[bool, io.StringIO]) ->
 
 
 def result(folds: int) -> CellResult:
-    names = ("train_accuracy", "val_accuracy", "train_loss", "val_loss", "val_precision", "val_recall")
+    names = ("train_accuracy", "val_accuracy", "train_loss", "val_loss", "val_f1", "val_precision", "val_recall")
     scores = score(np.array([0, 1, 1]), np.eye(2, dtype=np.float32)[[0, 1, 0]])
     made = [
         FoldResult(
@@ -76,11 +86,59 @@ def test_result_shows_mean_and_spread_and_what_was_confused(capsys: pytest.Captu
     print_result("840 px100 b8", result(3), ["sound [ok]", "bad"])
     text = capsys.readouterr().out
     rows = [line.replace("│", " ").split() for line in text.splitlines()]
-    assert ["mean", "0.600", "0.600", "0.000", "0.600", "0.600", "0.000", "0.600", "0.600"] in rows
-    assert ["±", "sd", "0.100", "0.100", "0.000", "0.100", "0.100", "0.000", "0.100", "0.100"] in rows
+    assert ["mean", "0.600", "0.600", "0.000", "0.600", "0.600", "0.000", "0.600", "0.600", "0.600"] in rows
+    assert ["±", "sd", "0.100", "0.100", "0.000", "0.100", "0.100", "0.000", "0.100", "0.100", "0.100"] in rows
     assert ["bad", "1", "1"] in rows
     assert "sound [ok]" in text
     assert "ensemble of the folds" in text
+
+
+def calibrated(classes: tuple[str, ...], scans: int = 40) -> CalibratedResult:
+    """As many delaminated scans as sound ones; of each a quarter is called wrongly."""
+    rng = np.random.default_rng(0)
+    codes = np.array([0, 3] * (scans // 2))
+    given = np.where(np.arange(scans) % 8 < 2, 3 - codes, codes)
+    likely = np.full((scans, 4), 0.02)
+    likely[np.arange(scans), given] = 0.94
+    noisy = likely * rng.uniform(0.9, 1, likely.shape)
+    known = HeldOutScans(np.log(noisy), codes, np.arange(scans) // 2)
+    test = HeldOutScans(np.log(noisy)[None, :8], codes[:8], np.arange(8))
+    return calibrated_result(known, np.arange(scans) // 2 % 2, test, classes=classes, sound=0.5)
+
+
+def test_screen_says_how_the_model_judges_and_what_escapes_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """In plain words, beside the scores that are not calibrated."""
+    judged = calibrated(("A", "B", "C", "D"))
+    print_result("cell", replace(result(2), calibrated=judged), ["a", "b"])
+    text = capsys.readouterr().out
+    assert "likeliest class, not calibrated: accuracy 0.667, macro F1 0.667, macro precision 0.750" in text
+    assert "calibrated for the class mix of the training data; class D needs a probability above sound=0.5" in text
+    rows = {line.split("  ")[0].strip(): line for line in text.splitlines() if " % (" in line}
+    for name, scored in (("out of fold", judged.out_of_fold), ("test split", judged.test)):
+        assert scored is not None
+        expected = [f"{scored.scores.accuracy:.3f}", f"{scored.scores.f1:.3f}", *map(rate_text, rates(scored))]
+        assert re.split(r"\s{2,}", rows[name].strip()) == [name, *expected]
+    assert "25.0 % (" in rows["out of fold"]
+    assert "escape: delaminated scans called sound (D); overkill: sound scans called delaminated" in text
+    assert "intervals that count packages, not scans" in text
+    assert "One fold" not in text
+
+
+def rates(scored: CalibratedScores) -> tuple[Rate | None, Rate | None]:
+    return scored.escape, scored.overkill
+
+
+def test_screen_says_less_where_there_is_less_to_say(capsys: pytest.CaptureFixture[str]) -> None:
+    """Other classes have no escapes, a single fold is calibrated on itself, the published protocol not at all."""
+    print_result("cell", replace(result(1), calibrated=calibrated(("w", "x", "y", "z"))), ["a", "b"])
+    text = capsys.readouterr().out
+    assert "calibrated for the class mix of the training data\n" in text
+    assert "escape" not in text
+    assert "One fold: its calibration is fitted on the scans that it is scored on." in text
+    print_result("cell", result(2), ["a", "b"])
+    assert "Not calibrated, without escape and overkill: under the published protocol, held-out scans share" in (
+        " ".join(capsys.readouterr().out.split())
+    )
 
 
 def test_single_fold_has_no_spread() -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from mlflow.tracking import MlflowClient
 from PIL import Image
 from sklearn import metrics
 
+from csam_lightning.evaluation.operating_point import decide
 from csam_lightning.evaluation.predictions import said_of_test_split
 from csam_lightning.tracking.models import load_model
 from tests.conftest import heed_interrupts, tiny_table, wait_for_orphans, write_scans
@@ -86,7 +88,7 @@ def test_cell_from_scans_to_result_and_runs(command: Command, scans_folder: Path
     assert {file.name for file in run.iterdir()} >= {"config.yaml", "environment.txt", "figures", "folds.csv"}
     with (run / "folds.csv").open() as table:
         assert {row["fold"] for row in csv.DictReader(table)} == {"0", "1", "2", "test"}
-    for told in ("± sd", "Out of fold", "Test split: ensemble", str(run / "figures"), "mlflow ui"):
+    for told in ("± sd", "Out of fold", "Test split: ensemble", "escape", str(run / "figures"), "mlflow ui"):
         assert told in done.stdout
     assert "fold 2 epoch 2/2" in done.stderr
     check_runs(work, result)
@@ -106,6 +108,10 @@ def check_runs(work: Path, result: dict[str, Any]) -> None:
     assert cell.data.metrics["val/accuracy_std"] == pytest.approx(result["std"]["val_accuracy"])
     assert cell.data.metrics["delta/loss"] == pytest.approx(result["mean"]["delta_loss"])
     assert cell.data.metrics["test/recall"] == pytest.approx(result["test"]["recall"])
+    assert "sound" not in cell.data.params
+    assert cell.data.metrics["sound"] == result["sound"] == result["calibrated"]["sound"]
+    for side, name in product(("out_of_fold", "test"), ("escape", "overkill")):
+        assert cell.data.metrics[f"{side}/{name}"] == pytest.approx(result["calibrated"][side][name]["value"])
     top = {file.path for file in client.list_artifacts(cell.info.run_id)}
     texts = {"config.yaml", "environment.txt", "result.json"}
     assert top == {*texts, "folds.csv", "scans.csv", "balance.csv", "predictions.csv", "figures", "examples"}
@@ -174,6 +180,9 @@ def check_model(work: Path, result: dict[str, Any], pixels: np.ndarray, single: 
     mean = table.loc[table["fold"] == "ensemble", ["p_A", "p_B", "p_C", "p_D"]].to_numpy()
     np.testing.assert_allclose(mean, single.mean(axis=0), atol=1e-5)
     assert (mean.argmax(axis=1) == codes).mean() == pytest.approx(result["test"]["accuracy"])
+    given = decide(judged.probabilities.double().mean(dim=0).numpy(), model.facts.classes, model.facts.sound)
+    expected = metrics.confusion_matrix(codes, given, labels=range(4)).tolist()
+    assert result["calibrated"]["test"]["confusion_matrix"] == expected
     alone = load_model(result["folds"][1]["run_id"], uri=store)
     assert alone.facts.folds == (1,)
     assert alone.held_out is not None
@@ -217,6 +226,23 @@ def test_same_command_again_trains_nothing_and_says_the_same(
     assert one["run_id"] == first["run_id"]
 
 
+def test_another_threshold_trains_nothing_and_reaches_the_store(
+    command: Command, scans_folder: Path, tmp_path: Path
+) -> None:
+    """The store's run, and so the model, has the threshold of the last run of the command."""
+    settings = small(scans_folder, tmp_path / "cache", "folds=[0,1]", "trainer.max_epochs=1")
+    assert command("train", *settings).returncode == 0
+    again = command("train", *settings, "sound=0.9")
+    assert again.returncode == 0, again.stderr
+    assert "epoch" not in again.stderr
+    before, after = results(tmp_path / "work")
+    assert {name for name, value in before.items() if value != after[name]} == {"sound", "calibrated"}
+    assert (before["sound"], after["sound"], after["calibrated"]["sound"]) == (0.5, 0.9, 0.9)
+    store = f"sqlite:///{tmp_path}/work/mlflow.db"
+    assert load_model(after["run_id"], uri=store).facts.sound == 0.9
+    assert MlflowClient(store).get_run(after["run_id"]).data.metrics["sound"] == 0.9
+
+
 def test_force_trains_anew_and_keeps_what_was(command: Command, scans_folder: Path, tmp_path: Path) -> None:
     settings = small(scans_folder, tmp_path / "cache", "trainer.max_epochs=1", "folds=[0]")
     assert command("train", *settings).returncode == 0
@@ -241,6 +267,8 @@ def test_published_protocol_keeps_copies_apart(command: Command, tmp_path: Path)
     assert done.returncode == 0, done.stderr
     [result] = results(tmp_path / "work")
     assert result["test"] is None
+    assert result["calibrated"] is None
+    assert "Not calibrated, without escape and overkill: under the published protocol" in done.stdout
     assert set(result["folds"][0]) > FOLD_KEYS | {"val_accuracy_with_copies"}
     [listed] = (tmp_path / "work").glob("outputs/runs/*/folds.csv")
     with listed.open() as file:

@@ -6,8 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from csam_lightning.evaluation.calibrated import (
+    CalibratedResult,
+    HeldOutScans,
+    calibrated_json,
+    calibrated_result,
+)
+from csam_lightning.evaluation.calibration import log_probabilities
 from csam_lightning.evaluation.cell import Cell
 from csam_lightning.evaluation.metrics import Scores, score
+from csam_lightning.evaluation.operating_point import is_delamination
 from csam_lightning.training.job import FoldOutcome, FoldPredictions
 
 if TYPE_CHECKING:
@@ -47,6 +55,8 @@ class CellResult:
         test: Scores of the ensemble (mean probability of the folds' networks) over the test split, if there is one.
         seconds: Time in which at least one fold was training.
         images: Images trained on, all folds and epochs together.
+        calibrated: Scores of the model as it judges; None under the published protocol, whose validation scans share
+            packages with training, so that no calibration can be fitted on them.
     """
 
     folds: list[FoldResult]
@@ -54,6 +64,7 @@ class CellResult:
     test: Scores | None
     seconds: float
     images: int
+    calibrated: CalibratedResult | None = None
 
     def over_folds(self, statistic: "Callable[[NDArray[np.float64]], Any]") -> dict[str, float]:
         """Apply ``statistic`` to each metric's values over the folds."""
@@ -103,14 +114,37 @@ def sum_up(cell: Cell, chosen: "Sequence[Fold]") -> CellResult:
     originals = [
         predicted.validation[fold.validation.copy == 0] for fold, predicted in zip(chosen, predictions, strict=True)
     ]
+    tests = [predicted.test for predicted in predictions]
     judged = np.concatenate([fold.validation.scans for fold in chosen])
-    ensemble = np.mean([predicted.test for predicted in predictions], axis=0)
     return CellResult(
         folds=folds,
         out_of_fold=score(cell.codes[judged], np.concatenate(originals)),
-        test=score(cell.test_codes, ensemble) if len(cell.test) else None,
+        test=score(cell.test_codes, np.mean(tests, axis=0)) if len(cell.test) else None,
         seconds=covered((past["ended"] - past["seconds"], past["ended"]) for fold in folds for past in fold.history),
         images=sum(outcome.images for outcome in outcomes),
+        calibrated=_calibrated(cell, chosen, originals, tests) if cell.config.data.protocol == "grouped" else None,
+    )
+
+
+def _calibrated(
+    cell: Cell,
+    chosen: "Sequence[Fold]",
+    validation: "Sequence[NDArray[np.float32]]",
+    tests: "Sequence[NDArray[np.float32]]",
+) -> CalibratedResult:
+    """Score the model as it judges, from each fold's probabilities of its validation scans and of the test split."""
+    scans = [fold.validation.scans for fold in chosen]
+    judged = cell.table.iloc[np.concatenate(scans)]
+    return calibrated_result(
+        HeldOutScans(
+            log_probabilities(np.concatenate(validation)), cell.codes[np.concatenate(scans)], judged["package_id"]
+        ),
+        np.repeat([fold.number for fold in chosen], [len(part) for part in scans]),
+        HeldOutScans(log_probabilities(np.stack(tests)), cell.test_codes, cell.test["package_id"])
+        if len(cell.test)
+        else None,
+        classes=cell.classes,
+        sound=cell.config.sound,
     )
 
 
@@ -173,9 +207,11 @@ def result_json(cell: Cell, result: CellResult, runs: RunIds) -> dict[str, Any]:
         ],
         "mean": _finite(result.mean),
         "std": _finite(result.std),
-        "out_of_fold": _scores_json(result.out_of_fold, cell.classes),
-        "test": None if result.test is None else _scores_json(result.test, cell.classes),
+        "out_of_fold": result.out_of_fold.to_json(cell.classes),
+        "test": None if result.test is None else result.test.to_json(cell.classes),
         "test_single_mean": result.single_test,
+        "sound": cell.config.sound if is_delamination(cell.classes) else None,
+        "calibrated": None if result.calibrated is None else calibrated_json(result.calibrated, cell.classes),
         "seconds": result.seconds,
         "train_images_per_second": result.images / result.seconds if result.seconds else None,
     }
@@ -183,14 +219,3 @@ def result_json(cell: Cell, result: CellResult, runs: RunIds) -> dict[str, Any]:
 
 def _finite(numbers: dict[str, float]) -> dict[str, float | None]:
     return {name: value if np.isfinite(value) else None for name, value in numbers.items()}
-
-
-def _scores_json(scores: Scores, classes: Sequence[str]) -> dict[str, Any]:
-    return {
-        "accuracy": scores.accuracy,
-        "precision": scores.precision,
-        "recall": scores.recall,
-        "f1": scores.f1,
-        "classes": list(classes),
-        "confusion_matrix": scores.confusion_matrix.tolist(),
-    }

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from csam_lightning.evaluation.operating_point import is_delamination
 from csam_lightning.exporting.deployed import place_in_graph
 from csam_lightning.model.ensemble_file import KEY, assembled, described, named_tensors, unusable
 
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
 
 USE = (
     "images: grey values of scans, uint8 of shape (scans, height, width), any size; resizing and scaling are inside. "
-    "probabilities: float32 of shape (scans, classes), the classes in the order of the metadata 'classes'."
+    "probabilities: float32 of shape (scans, classes), the classes in the order of the metadata 'classes'. "
+)
+LIKELIEST = "The class of a scan is the likeliest one."
+THRESHOLD = (
+    "The class of a scan is the likeliest one, but D (sound) only where its probability is above the metadata 'sound'; "
+    "else it is the likeliest of A, B and C."
 )
 RAW = {"float32": "<f4", "float64": "<f8", "int64": "<i8"}
 
@@ -30,6 +36,7 @@ RAW = {"float32": "<f4", "float64": "<f8", "int64": "<i8"}
 def metadata(ensemble: "Ensemble") -> dict[str, str]:
     """Return the metadata of a model's file: each fact as JSON, how to use it, and under ``KEY`` what rebuilds it."""
     facts = ensemble.facts
+    with_threshold = is_delamination(facts.classes)
     readable = {
         "classes": list(facts.classes),
         "image_size": facts.image_size,
@@ -43,7 +50,8 @@ def metadata(ensemble: "Ensemble") -> dict[str, str]:
         "arch": facts.arch,
         "sample_bits": facts.sample_bits,
         "version": version("csam-lightning"),
-        "use": USE,
+        "sound": facts.sound if with_threshold else None,
+        "use": USE + (THRESHOLD if with_threshold else LIKELIEST),
     }
     tensors = dict(named_tensors(ensemble))
     listed = {name: _entry(name, tensor) for name, tensor in tensors.items()}

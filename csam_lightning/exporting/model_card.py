@@ -1,6 +1,6 @@
 """The model card: what a model was made from, how good it is and what it is for, from what training recorded."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ from csam_lightning.evaluation.calibration import (
 from csam_lightning.evaluation.conformal import VOID, Unit, class_sets, promise, unit_of
 from csam_lightning.evaluation.predictions import packages_of_test_split, said_of_test_split
 from csam_lightning.evaluation.reliability import SURE, class_reliability
+from csam_lightning.exporting.markdown import table
+from csam_lightning.exporting.operating_section import operating_section
 from csam_lightning.model.ensemble import PUBLISHED
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ def model_card(ensemble: "Ensemble", recorded: Recorded) -> str:
         "Protocol": _protocol(ensemble, recorded),
         "Metrics": _metrics(ensemble, recorded),
         "Calibration": _calibration(ensemble, recorded),
+        "Operating point": operating_section(ensemble, recorded.predictions),
         "Limits": _limits(ensemble, recorded),
         "Training fingerprint": _fingerprint(ensemble, recorded),
     }
@@ -105,7 +108,7 @@ def _data(recorded: Recorded) -> Iterator[str]:
         sides = [mine[mine["split"] == split] for split in ("train", "test")]
         sizes = [size for side in sides for size in (len(side), _packages(side))]
         rows.append(["all" if name is None else name, *sizes])
-    yield from _table(["class", "scans", "packages", "test scans", "test packages"], rows)
+    yield from table(["class", "scans", "packages", "test scans", "test packages"], rows)
     for column, title in (("metallization", "metallization"), ("cycles", "thermal cycles")):
         counts = scans[column].value_counts().sort_index()
         if len(counts):
@@ -157,7 +160,7 @@ def _metrics(ensemble: "Ensemble", recorded: Recorded) -> Iterator[str]:
         for name in SCORES
     ]
     rows.append(["training − validation accuracy", _spread(result, "delta_accuracy"), "", ""])
-    yield from _table(["", "folds, mean ± sd", "out of fold", "test split, ensemble"], rows)
+    yield from table(["", "folds, mean ± sd", "out of fold", "test split, ensemble"], rows)
     yield ""
     yield "Out of fold: every scan judged by the one network that did not learn from it. Macro: mean over the classes."
     for title, scores in (("out of fold", out), ("test split", test)):
@@ -181,7 +184,7 @@ def _by_class(title: str, scores: Mapping[str, Any]) -> Iterator[str]:
         )
     ]
     header = [f"{title}: actual", "scans", "precision", "recall", *(f"predicted {name}" for name in scores["classes"])]
-    yield from _table(header, rows)
+    yield from table(header, rows)
 
 
 def _share(part: int, whole: int) -> str:
@@ -245,7 +248,7 @@ def _reliability(
         ]
         for code, (name, old, new) in enumerate(zip(classes, before, after, strict=True))
     ]
-    yield from _table(header, rows)
+    yield from table(header, rows)
 
 
 def _sets(
@@ -268,7 +271,7 @@ def _sets(
         for name, group in groups
         if group.any()
     ]
-    yield from _table(["actual class", "scans", "hold it", "classes in a set"], rows)
+    yield from table(["actual class", "scans", "hold it", "classes in a set"], rows)
 
 
 def _limits(ensemble: "Ensemble", recorded: Recorded) -> Iterator[str]:
@@ -299,14 +302,4 @@ def _fingerprint(ensemble: "Ensemble", recorded: Recorded) -> Iterator[str]:
         ["program", f"csam_lightning {tags.get('code.version', 'unknown')}"],
         ["commit", tags.get("git.commit", "unknown") + dirty],
     ]
-    yield from _table(["", ""], [[name, f"`{value}`"] for name, value in rows])
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    for line in (header, ["---"] * len(header), *rows):
-        yield "| " + " | ".join(_cell(str(value)) for value in line) + " |"
-
-
-def _cell(text: str) -> str:
-    """Return text that ends no cell and no line, whatever class names hold."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+    yield from table(["", ""], [[name, f"`{value}`"] for name, value in rows])

@@ -10,8 +10,7 @@ from nicegui.elements.mixins.text_element import TextElement
 
 from csam_lightning.inspecting.layers import Layers
 from csam_lightning.inspecting.session import Inspected
-from csam_lightning.predicting.judging import region_probabilities
-from csam_lightning.predicting.page import REGION_NAMES, meaning
+from csam_lightning.predicting.page import meaning, numbers
 
 Kind = Literal["jpeg", "png"]
 
@@ -116,7 +115,4 @@ class Card:
                 strong = " strong" if name == verdict.predicted else ""
                 said("i", kind=f"bar{strong}", style=f"width: {100 * value:.1f}%", aria_hidden="true")
                 said("span", f"{value:.2f}", role="listitem", aria_label=f"{words}: {value:.2f}")
-        regions = region_probabilities(self.classes, verdict.probabilities)
-        told = ", ".join(f"{REGION_NAMES[name]} {value:.2f}" for name, value in regions.items())
-        places = f"Delaminated: {told} · " if told else ""
-        said("div", f"{places}Uncertainty {verdict.uncertainty:.2f}", kind="soft")
+        said("div", numbers(verdict, self.classes), kind="soft")

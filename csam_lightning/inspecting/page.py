@@ -36,12 +36,14 @@ class Told:
     Attributes:
         classes: The model's.
         cell_id: The cell that it came from.
+        operating_point: When it calls a scan sound, and what escapes it, a sentence or two at a time.
         facts: Sentences about the model and the rule.
         warnings: What the rule cannot do.
     """
 
     classes: Sequence[str]
     cell_id: str
+    operating_point: Sequence[str]
     facts: Sequence[str]
     warnings: Sequence[str]
 
@@ -106,6 +108,8 @@ class Page:
 
     def _head(self) -> None:
         said("h1", TITLE)
+        for line in self.told.operating_point:
+            said("div", line, kind="soft")
         with ui.expansion("About this model").props("dense header-class='soft q-pl-none'").classes("about"), said("ul"):
             for fact in self.told.facts:
                 said("li", fact)

@@ -39,6 +39,7 @@ class ModelFacts:
         bias: What is added to the logit of each class after the division; zeros where it was not fitted.
         prevalence: The class mix that ``bias`` is meant for, shares of sum 1; None where it was not fitted.
         protocol: How the cell was split, ``grouped`` or ``published``; None where that is unknown.
+        sound: Probability that class D of the four delamination classes must exceed; other classes ignore it.
     """
 
     classes: tuple[str, ...]
@@ -52,6 +53,7 @@ class ModelFacts:
     bias: tuple[float, ...] = ()
     prevalence: tuple[float, ...] | None = None
     protocol: str | None = None
+    sound: float = 0.5
 
     def __post_init__(self) -> None:
         """Fill in a bias that is unknown; refuse facts that no model has, as a damaged or hostile file may state.
@@ -68,6 +70,7 @@ class ModelFacts:
             len(self.bias) == len(shares) == len(self.classes),
             all(-inf < bias < inf for bias in self.bias),
             all(share > 0 for share in shares) and abs(sum(shares) - 1) < ROUNDING,
+            0 <= self.sound < 1,
             self.folds,
         )
         if not all(sound):

@@ -10,6 +10,7 @@ import torch
 
 from csam_lightning.data.problems import printable
 from csam_lightning.errors import InputError
+from csam_lightning.evaluation.operating_point import REGIONS, SOUND, decide, is_delamination
 from csam_lightning.predicting.chunks import chunked
 from csam_lightning.predicting.review import ReviewRule, class_doubts, compare, scan_doubts
 from csam_lightning.predicting.scans import Prepared, Scan, ahead, prepare
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
     from csam_lightning.model.ensemble import Ensemble, ModelFacts
 
 BATCH = 64
-REGIONS = {"die_pad": ("A", "C"), "bond_pad": ("B", "C")}
-"""Regions of a package, and the classes in which they are delaminated."""
-SOUND = "D"
-DELAMINATION = ("A", "B", "C", SOUND)
 UNREADABLE = "it cannot be read"
 
 
@@ -34,9 +31,11 @@ class Verdict:
     Attributes:
         path: What the scan is called.
         package_id: The physical part, empty where unknown.
-        predicted: The likeliest class, empty where the scan cannot be read.
-        probabilities: Of each of the model's classes, in their order: the mean over its networks at its temperature;
-            empty where the scan cannot be read.
+        predicted: The class that the scan is given, see :func:`csam_lightning.evaluation.operating_point.decide`: the
+            likeliest one, but class D of the four delamination classes only above the model's threshold. Empty where
+            the scan cannot be read.
+        probabilities: Of each of the model's classes, in their order: the mean over its calibrated networks; empty
+            where the scan cannot be read.
         uncertainty: Entropy of the probabilities as a share of the greatest there can be: 0 where one class is
             certain, 1 where all are equally likely. NaN where the scan cannot be read.
         fitting: Classes that cannot be ruled out, empty where none fits; None where that is unknown.
@@ -91,17 +90,21 @@ def judge_scans(
                 yield Judged(scan, next(verdicts), prepared)
 
 
-def region_probabilities(classes: Sequence[str], probabilities: Sequence[float]) -> dict[str, float]:
-    """Return how likely each region is to be delaminated, by its name; nothing for other classes than A, B, C, D.
+def delamination_probabilities(classes: Sequence[str], probabilities: Sequence[float]) -> dict[str, float]:
+    """Return how likely delamination is in each region and, as ``delaminated``, anywhere.
 
     Args:
         classes: The model's.
         probabilities: Of each.
+
+    Returns:
+        ``die_pad``, ``bond_pad`` and ``delaminated``, which is 1 - p(D); nothing for other classes than A, B, C, D.
     """
-    if set(classes) != set(DELAMINATION):
+    if not is_delamination(classes):
         return {}
     by_class = dict(zip(classes, probabilities, strict=True))
-    return {region: sum(by_class[name] for name in names) for region, names in REGIONS.items()}
+    regions = {region: sum(by_class[name] for name in names) for region, names in REGIONS.items()}
+    return {**regions, "delaminated": 1 - by_class[SOUND]}
 
 
 def _prepared(scan: Scan, facts: "ModelFacts") -> tuple[Scan, Prepared | InputError]:
@@ -118,12 +121,15 @@ def _verdicts(ensemble: "Ensemble", rule: ReviewRule, scans: Sequence[tuple[Scan
     distances = None if judged.distances is None else judged.distances.cpu().numpy()
     compared = compare(ensemble, rule, by_network, distances)
     classes = np.array(ensemble.facts.classes)
+    mean = by_network.mean(axis=0, dtype=np.float64)
+    given = classes[decide(mean, ensemble.facts.classes, ensemble.facts.sound)].tolist()
     for position, (scan, prepared) in enumerate(scans):
-        probabilities = by_network[:, position].mean(axis=0, dtype=np.float64)
-        predicted = str(classes[probabilities.argmax()])
+        probabilities, predicted = mean[position], given[position]
+        likeliest = str(classes[probabilities.argmax()])
         fitting = None if compared.fitting is None else tuple(classes[compared.fitting[position]].tolist())
         novelty = None if compared.novelty is None else float(compared.novelty[position])
-        doubts = list(class_doubts(rule, predicted, float(probabilities.max()), fitting))
+        doubts = [] if predicted == likeliest else [_withheld(float(probabilities.max()), ensemble.facts.sound)]
+        doubts += class_doubts(rule, likeliest, float(probabilities.max()), fitting)
         oddities = list(scan_doubts(rule, novelty, prepared.oddities))
         yield Verdict(
             scan.path,
@@ -138,6 +144,11 @@ def _verdicts(ensemble: "Ensemble", rule: ReviewRule, scans: Sequence[tuple[Scan
             reason="; ".join([*oddities, *doubts]),
             error="",
         )
+
+
+def _withheld(probability: float, sound: float) -> str:
+    """Return why class D, though likeliest, is not given; no rounding lifts ``probability`` above ``sound``."""
+    return f"p({SOUND}) = {min(round(probability, 2), sound):g} is not above sound = {sound:g}"
 
 
 def uncertainty(probabilities: "NDArray[np.float64]") -> float:

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
+from csam_lightning.evaluation.operating_point import SOUND, is_delamination
 from csam_lightning.explaining.saliency import explain
-from csam_lightning.predicting.judging import DELAMINATION, Judged
+from csam_lightning.predicting.judging import Judged
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,7 +31,7 @@ class SaliencyMap(NamedTuple):
     values: "NDArray[np.float32]"
 
 
-def questions(classes: Sequence[str], probabilities: Sequence[float]) -> list[tuple[int, int]]:
+def questions(classes: Sequence[str], probabilities: Sequence[float], predicted: str) -> list[tuple[int, int]]:
     """Return which maps a verdict asks for, each as the number of the class to speak for and of that to speak against.
 
     A, B and C are asked against D, which means that nothing is delaminated; C twice, at the die pad (A) and at the bond
@@ -40,14 +41,15 @@ def questions(classes: Sequence[str], probabilities: Sequence[float]) -> list[tu
     Args:
         classes: The model's.
         probabilities: Of each.
+        predicted: The class that the scan is given.
     """
     first, second = (int(code) for code in np.argsort(probabilities, kind="stable")[::-1][:2])
-    if set(classes) != set(DELAMINATION):
+    if not is_delamination(classes):
         return [(first, second)]
     code = {name: number for number, name in enumerate(classes)}
-    if classes[first] == "C":
-        return [(code["A"], code["D"]), (code["B"], code["D"])]
-    return [(second if classes[first] == "D" else first, code["D"])]
+    if predicted == "C":
+        return [(code["A"], code[SOUND]), (code["B"], code[SOUND])]
+    return [(second if predicted == SOUND else code[predicted], code[SOUND])]
 
 
 def explain_scans(ensemble: "Ensemble", judged: Sequence[Judged]) -> list[tuple[SaliencyMap, ...]]:
@@ -60,7 +62,8 @@ def explain_scans(ensemble: "Ensemble", judged: Sequence[Judged]) -> list[tuple[
         judged: What :func:`csam_lightning.predicting.judging.judge_scans` yielded.
     """
     classes = ensemble.facts.classes
-    asked = [questions(classes, one.verdict.probabilities) if one.prepared else [] for one in judged]
+    verdicts = [(one.verdict.probabilities, one.verdict.predicted) if one.prepared else None for one in judged]
+    asked = [questions(classes, *verdict) if verdict else [] for verdict in verdicts]
     pairs = [
         (one.prepared.image, *pair) for one, mine in zip(judged, asked, strict=True) if one.prepared for pair in mine
     ]

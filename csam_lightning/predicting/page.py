@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from html import escape
 from math import isfinite
 
+from csam_lightning.evaluation.operating_point import is_delamination
 from csam_lightning.pages import page_head
-from csam_lightning.predicting.judging import DELAMINATION, Verdict, region_probabilities
+from csam_lightning.predicting.judging import Verdict, delamination_probabilities
 from csam_lightning.predicting.pictures import Picture, Shown
 from csam_lightning.predicting.style import STYLE
 
@@ -89,7 +90,16 @@ def html(page: Page) -> Iterator[str]:
 
 def meaning(classes: Sequence[str], name: str) -> str:
     """Return what a class means in words; empty for other classes than A, B, C, D."""
-    return MEANINGS[name] if set(classes) == set(DELAMINATION) else ""
+    return MEANINGS[name] if is_delamination(classes) else ""
+
+
+def numbers(verdict: Verdict, classes: Sequence[str]) -> str:
+    """Return what stands below a verdict's probabilities: how likely delamination is and where, and the uncertainty."""
+    likely = delamination_probabilities(classes, verdict.probabilities)
+    anywhere, regions = likely.pop("delaminated", None), likely.items()
+    places = ", ".join(f"{REGION_NAMES[name]} {value:.2f}" for name, value in regions)
+    told = "" if anywhere is None else f"p(delaminated) {anywhere:.2f}: {places} · "
+    return f"{told}Uncertainty {verdict.uncertainty:.2f}"
 
 
 def _counts(page: Page) -> str:
@@ -185,10 +195,7 @@ def _bars(verdict: Verdict, classes: Sequence[str]) -> str:
         f"<dt>{escape(name)}</dt>{_bar(value, strong=name == verdict.predicted)}"
         for name, value in zip(classes, verdict.probabilities, strict=True)
     )
-    regions = region_probabilities(classes, verdict.probabilities)
-    told = ", ".join(f"{REGION_NAMES[name]} {value:.2f}" for name, value in regions.items())
-    places = f"Delaminated: {told} · " if told else ""
-    return f'<dl>{rows}</dl><p class="numbers">{places}Uncertainty {verdict.uncertainty:.2f}</p>'
+    return f'<dl>{rows}</dl><p class="numbers">{numbers(verdict, classes)}</p>'
 
 
 def _bar(value: float, *, strong: bool) -> str:

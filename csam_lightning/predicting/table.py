@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from csam_lightning.predicting.judging import Verdict, region_probabilities
+from csam_lightning.predicting.judging import Verdict, delamination_probabilities
 
 FILE = "predictions.csv"
 DECIMALS = 6
@@ -16,7 +16,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def columns(classes: Sequence[str]) -> list[str]:
     """Return the table's header for a model of these classes."""
-    regions = region_probabilities(classes, [0.0] * len(classes))
+    regions = delamination_probabilities(classes, [0.0] * len(classes))
     return [
         *("path", "package_id", "predicted"),
         *(f"p_{name}" for name in (*classes, *regions)),
@@ -29,7 +29,7 @@ def cells(classes: Sequence[str], verdict: Verdict) -> list[str]:
     if verdict.error:
         numbers = [""] * (len(columns(classes)) - 6)
     else:
-        regions = region_probabilities(classes, verdict.probabilities)
+        regions = delamination_probabilities(classes, verdict.probabilities)
         values = [*verdict.probabilities, *regions.values(), verdict.uncertainty]
         numbers = [f"{value:.{DECIMALS}f}" for value in values]
     review = "true" if verdict.needs_review else "false"

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from csam_lightning.errors import InputError
-from csam_lightning.predicting.judging import BATCH, DELAMINATION, SOUND, Judged, Verdict, judge_scans
+from csam_lightning.evaluation.operating_point import SOUND, is_delamination
+from csam_lightning.predicting.judging import BATCH, Judged, Verdict, judge_scans
 from csam_lightning.predicting.review import ReviewRule
 from csam_lightning.predicting.scans import Scan
 from csam_lightning.progress import console, track
@@ -112,5 +113,5 @@ def paint_verdicts(tray: Tray, verdicts: Sequence[Verdict], classes: Sequence[st
 def _colour(verdict: Verdict, classes: Sequence[str]) -> Colour:
     if verdict.needs_review:
         return ORANGE
-    delaminated = set(classes) == set(DELAMINATION) and verdict.predicted != SOUND
+    delaminated = is_delamination(classes) and verdict.predicted != SOUND
     return PURPLE if delaminated else GREEN

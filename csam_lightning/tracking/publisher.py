@@ -179,10 +179,17 @@ class Publisher:
             self._send_fold(client, record, fold)
         closing = [fold.number for fold in record.folds]
         closed = all(self._sent["folds"][str(number)].get("closed") for number in closing)
-        if record.finished and closed and not set(closing) <= set(self._sent.get("closed_with", [])):
+        if record.finished and closed and self._closes_anew(record):
             runs.close(client, self._sent["run_id"], record.metrics, record.artifacts)
-            self._sent |= {"closed_with": closing, "open": False}
+            self._sent |= {"closed_with": closing, "closed_metrics": _text(record.metrics), "open": False}
             self._remember()
+
+    def _closes_anew(self, record: CellRecord) -> bool:
+        """Return whether a finished record has more folds than the store, or other metrics of the same folds."""
+        closing, before = {fold.number for fold in record.folds}, set(self._sent.get("closed_with", []))
+        if closing == before:
+            return bool(_text(record.metrics) != self._sent.get("closed_metrics"))
+        return not closing <= before
 
     def _send_fold(self, client: "MlflowClient", record: CellRecord, fold: FoldRecord) -> None:
         sent = self._sent["folds"].get(str(fold.number))
@@ -247,3 +254,8 @@ class Publisher:
             self._remember()
         except Exception as error:  # noqa: BLE001 - publish, which follows, says what is wrong
             log.debug("runs could not be shown as running: %s", error)
+
+
+def _text(metrics: Mapping[str, float]) -> str:
+    """Return text that is equal for equal metrics, NaN among them."""
+    return json.dumps(metrics, sort_keys=True)

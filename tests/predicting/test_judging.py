@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,15 @@ from PIL import Image
 
 from csam_lightning.data.images import read_grey
 from csam_lightning.errors import InputError
-from csam_lightning.model.ensemble import Ensemble
-from csam_lightning.predicting.judging import judge_scans, region_probabilities, uncertainty
+from csam_lightning.evaluation.operating_point import decide
+from csam_lightning.model.ensemble import Ensemble, Judgement
+from csam_lightning.predicting import judging
+from csam_lightning.predicting.judging import delamination_probabilities, judge_scans, uncertainty
 from csam_lightning.predicting.maps import explain_scans, questions
-from csam_lightning.predicting.review import ReviewRule
+from csam_lightning.predicting.review import Compared, ReviewRule
 from csam_lightning.predicting.scans import AHEAD, Scan, ahead
 from tests.conftest import CLASSES
+from tests.predicting.conftest import FACTS, network
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +45,7 @@ def test_verdicts_are_the_networks_mean_in_order_and_the_unreadable_are_told(
     expected = (odds / odds.sum(axis=2, keepdims=True)).mean(axis=0)
     readable = [one for one in judged if one.prepared]
     np.testing.assert_allclose([one.verdict.probabilities for one in readable], expected, atol=1e-5)
-    assert [one.verdict.predicted for one in readable] == [CLASSES[code] for code in expected.argmax(axis=1)]
+    assert [one.verdict.predicted for one in readable] == [CLASSES[code] for code in decide(expected, CLASSES, 0.5)]
     bad, lost = judged[2].verdict, judged[3].verdict
     assert (bad.error, lost.error) == ("is no image; save it as PNG, TIFF, BMP, JPEG", "is lost; look")
     for verdict in (bad, lost):
@@ -49,6 +53,54 @@ def test_verdicts_are_the_networks_mean_in_order_and_the_unreadable_are_told(
         assert verdict.reason == "it cannot be read"
     [same] = judge_scans(ensemble, [Scan("array", images[0])], ReviewRule())
     np.testing.assert_allclose(same.verdict.probabilities, readable[0].verdict.probabilities, atol=1e-5)
+
+
+@pytest.mark.parametrize(("sound", "given"), [(0.0, "D"), (0.26, "D"), (0.28, "B"), (0.5, "B")])
+def test_class_d_needs_a_probability_above_the_threshold(
+    sound: float, given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The likeliest class is D with 0.27; where that is not enough, a person looks and reads why."""
+    made = Ensemble([network(0)], replace(FACTS, folds=(0,), sound=sound))
+    said = torch.tensor([[[0.24, 0.25, 0.24, 0.27]]])
+    monkeypatch.setattr(made, "judge", lambda _: Judgement(said, None))
+    [one] = judge_scans(made, [Scan("scan", np.full((32, 32), 9, np.uint8))], ReviewRule(coverage=0.2, kind=False))
+    assert one.verdict.predicted == given
+    assert one.verdict.needs_review == (given != "D")
+    assert one.verdict.reason == ("" if given == "D" else f"p(D) = 0.27 is not above sound = {sound:g}")
+
+
+@pytest.mark.parametrize(
+    ("probability", "sound", "told"),
+    [(0.5, 0.5, "p(D) = 0.5 is"), (0.4969, 0.497, "p(D) = 0.497 is"), (0.3049, 0.5, "p(D) = 0.3 is")],
+)
+def test_reason_never_shows_a_probability_above_the_threshold(
+    probability: float, sound: float, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two decimals of 0.4969 would be 0.5."""
+    made = Ensemble([network(0)], replace(FACTS, folds=(0,), sound=sound))
+    rest = (1 - probability) / 3
+    said = torch.tensor([[[rest, rest, rest, probability]]])
+    monkeypatch.setattr(made, "judge", lambda _: Judgement(said, None))
+    [one] = judge_scans(made, [Scan("scan", np.full((32, 32), 9, np.uint8))], ALIKE)
+    assert told in one.verdict.reason
+
+
+def test_sets_are_told_beside_a_threshold_that_is_not_met(ensemble: Ensemble, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sets are compared with the likeliest class, so that no reason calls a class likelier than a likelier one."""
+    said = torch.tensor([[[0.24, 0.25, 0.24, 0.27]]])
+    monkeypatch.setattr(ensemble, "judge", lambda _: Judgement(said, None))
+    withheld = "p(D) = 0.27 is not above sound = 0.5"
+    for fitting, reason in {
+        "D": withheld,
+        "B": f"{withheld}; only B fits, though D is likelier",
+        "BD": f"{withheld}; it may be B or D",
+        "": f"{withheld}; no class fits",
+    }.items():
+        sets = np.array([[name in fitting for name in CLASSES]])
+        monkeypatch.setattr(judging, "compare", lambda *_, sets=sets: Compared(sets, None))
+        rule = ReviewRule(kind=False)
+        [one] = judge_scans(ensemble, [Scan("scan", np.full((32, 32), 9, np.uint8))], rule)
+        assert (one.verdict.predicted, one.verdict.needs_review, one.verdict.reason) == ("B", True, reason)
 
 
 def test_scans_of_another_kind_are_told(ensemble: Ensemble, tmp_path: Path) -> None:
@@ -111,25 +163,29 @@ def test_uncertainty_is_the_entropy_as_a_share_of_the_greatest() -> None:
 
 
 def test_regions_add_up_their_classes_in_any_order() -> None:
-    assert region_probabilities("DCBA", (0.4, 0.3, 0.2, 0.1)) == pytest.approx({"die_pad": 0.4, "bond_pad": 0.5})
-    assert region_probabilities(("A", "B", "C"), (0.2, 0.3, 0.5)) == {}
+    expected = {"die_pad": 0.4, "bond_pad": 0.5, "delaminated": 0.6}
+    assert delamination_probabilities("DCBA", (0.4, 0.3, 0.2, 0.1)) == pytest.approx(expected)
+    assert delamination_probabilities(("A", "B", "C"), (0.2, 0.3, 0.5)) == {}
 
 
 @pytest.mark.parametrize(
-    ("classes", "probabilities", "asked"),
+    ("classes", "probabilities", "predicted", "asked"),
     [
-        ("ABCD", (0.7, 0.1, 0.1, 0.1), ["AD"]),
-        ("ABCD", (0.2, 0.6, 0.1, 0.1), ["BD"]),
-        ("ABCD", (0.3, 0.1, 0.5, 0.1), ["AD", "BD"]),
-        ("ABCD", (0.1, 0.2, 0.0, 0.7), ["BD"]),
-        ("DCBA", (0.7, 0.2, 0.1, 0.0), ["CD"]),
-        ("XYZ", (0.2, 0.5, 0.3), ["YZ"]),
+        ("ABCD", (0.7, 0.1, 0.1, 0.1), "A", ["AD"]),
+        ("ABCD", (0.2, 0.6, 0.1, 0.1), "B", ["BD"]),
+        ("ABCD", (0.3, 0.1, 0.5, 0.1), "C", ["AD", "BD"]),
+        ("ABCD", (0.1, 0.2, 0.0, 0.7), "D", ["BD"]),
+        ("ABCD", (0.1, 0.4, 0.0, 0.5), "B", ["BD"]),
+        ("ABCD", (0.1, 0.0, 0.4, 0.5), "C", ["AD", "BD"]),
+        ("DCBA", (0.7, 0.2, 0.1, 0.0), "D", ["CD"]),
+        ("XYZ", (0.2, 0.5, 0.3), "Y", ["YZ"]),
     ],
 )
 def test_a_verdict_asks_for_what_could_be_delaminated(
-    classes: str, probabilities: tuple[float, ...], asked: list[str]
+    classes: str, probabilities: tuple[float, ...], predicted: str, asked: list[str]
 ) -> None:
-    assert [classes[code] + classes[against] for code, against in questions(classes, probabilities)] == asked
+    found = questions(classes, probabilities, predicted)
+    assert [classes[code] + classes[against] for code, against in found] == asked
 
 
 def test_each_scan_gets_its_own_maps(ensemble: Ensemble) -> None:
@@ -141,7 +197,8 @@ def test_each_scan_gets_its_own_maps(ensemble: Ensemble) -> None:
     assert maps[1] == ()
     for position in (0, 2, 3):
         alone = explain_scans(ensemble, [judged[position]])[0]
-        assert len(maps[position]) == len(questions(CLASSES, judged[position].verdict.probabilities))
+        verdict = judged[position].verdict
+        assert len(maps[position]) == len(questions(CLASSES, verdict.probabilities, verdict.predicted))
         for mine, expected in zip(maps[position], alone, strict=True):
             assert (mine.speaks_for, mine.against) == (expected.speaks_for, expected.against)
             np.testing.assert_allclose(mine.values, expected.values, atol=1e-4)

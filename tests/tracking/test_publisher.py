@@ -304,6 +304,19 @@ def test_closed_run_grows_with_its_folds_and_never_shrinks(uri: str, tmp_path: P
         assert cell.info.status == "FINISHED"
 
 
+def test_closed_run_takes_other_metrics_of_the_same_folds_once(uri: str, tmp_path: Path) -> None:
+    """As a rerun with another ``sound`` makes them."""
+    whole = finished(tmp_path)
+    other = replace(whole, metrics={**whole.metrics, "out_of_fold/escape": 0.1})
+    for record_ in (whole, other, other):
+        Publisher(tmp_path / "cell", uri=uri, experiment="lab").publish(record_)
+    [cell] = runs(uri)["cells"]
+    assert cell.data.metrics == {"val/loss": 0.9, "out_of_fold/escape": 0.1}
+    assert cell.info.status == "FINISHED"
+    history = open_store(uri).get_metric_history(cell.info.run_id, "val/loss")
+    assert len({point.timestamp for point in history}) == 2
+
+
 def test_cell_that_another_process_holds_is_not_sent_meanwhile(uri: str, tmp_path: Path) -> None:
     (tmp_path / "store").write_text("a file where the store's folder should be")
     folder = tmp_path / "cells" / "abc"
