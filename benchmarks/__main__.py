@@ -12,7 +12,7 @@ from benchmarks.options import check_cache_dir
 from csam_lightning.cli import INTERRUPTED
 from csam_lightning.errors import InputError
 
-BENCHMARKS = ("training", "gpu", "layouts", "startup", "images", "cells", "predict", "scores")
+BENCHMARKS = ("training", "gpu", "layouts", "startup", "images", "cells", "predict", "scores", "choice")
 """Modules of this package; only the one that is asked for is loaded, since most of them load PyTorch."""
 
 

@@ -18,9 +18,10 @@ from benchmarks.pool import worker_pool
 from benchmarks.results import CACHE, machine, publish
 from benchmarks.training import add_precisions, precisions_for
 from csam_lightning.errors import InputError
+from csam_lightning.evaluation.clusters import LEVEL
 from csam_lightning.processes import usable_cores
 from csam_lightning.progress import track
-from csam_lightning.reporting.choice import LEVEL, half_width
+from csam_lightning.reporting.intervals import half_width
 from csam_lightning.reporting.tables import Entry, Table
 
 CELL = CellTask(840, 50, 16, epochs=20)

@@ -15,15 +15,25 @@ from csam_lightning.errors import InputError
 from csam_lightning.loading import loading
 
 Name = Annotated[str, Field(coerce_numbers_to_str=True)]
+Tolerance = Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True)
 class ReportConfig:
-    """``conf/report.yaml``: what to report, and where to write it."""
+    """``conf/report.yaml``: what to report, and where to write it.
+
+    Attributes:
+        runs: What to report.
+        name: Of the report.
+        output: Folder to write.
+        tolerance: Macro F1 that the recommended cell may lie below the best.
+        tracking: The store.
+    """
 
     runs: list[Name] | Name | None
     name: Name | None
     output: str | None
+    tolerance: Tolerance
     tracking: TrackingConfig
 
 
@@ -46,11 +56,12 @@ def main(config: DictConfig) -> None:
 
     store = StoreReader(settings.tracking.uri)
     selection = select(store, settings.tracking.experiment, names)
-    document = assemble(store, selection)
+    document = assemble(store, selection, tolerance=settings.tolerance)
     page = write_report(document, _folder(settings, selection.names))
-    lines = [*document.facts, *document.remarks]
-    for rule, choice in (("our rule", document.ours), ("the paper's rule", document.papers)):
-        lines.append(f"{rule}: {choice.cell.name}. {choice.reason}")
+    advice, papers = document.advice, document.papers
+    lines = [*advice.sentences, *([] if advice.command is None else [f"next: {advice.command}"])]
+    lines += [advice.reason, *document.facts, *document.remarks]
+    lines.append(f"the paper's published rule: {papers.cell.name}. {papers.reason}")
     lines += [f"not drawn: {item.title}. {item.text}" for item in document.items if item.figure is None]
     sys.stdout.write("\n".join([*map(_printable, lines), f"report  {page}"]) + "\n")
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from benchmarks import __main__ as command
-from benchmarks import cells, gpu, images, layouts, results, scores, startup, together, training, usual
+from benchmarks import cells, choice, gpu, images, layouts, results, scores, startup, together, training, usual
 from benchmarks.cell import LATE, CellRounds, CellTask
 from benchmarks.clock import Spent
 from benchmarks.fold import FoldFigures, Rounds, measure_rounds
@@ -31,6 +31,7 @@ from benchmarks.images import FEW, LEAST, costs, write_data_set
 from benchmarks.layouts import rows_of
 from benchmarks.limit import GraphedLoop
 from benchmarks.observer import CommandFailedError, Taken, observe
+from benchmarks.populations import EASE, Grid, drawn, shares, true_scores
 from benchmarks.sweeps import PAPER, Sweeps, ratio
 from benchmarks.task import Task, fold_job
 from benchmarks.together import Gate, Point, Work, Worked, curve, images_per_second, limit, ours
@@ -38,6 +39,7 @@ from benchmarks.training import cell_table, parts_table, speed_table
 from benchmarks.turn_taker import TurnTaker
 from benchmarks.usual_fold import described_fold
 from csam_lightning.errors import InputError
+from csam_lightning.evaluation.clusters import macro_f1
 from csam_lightning.reporting.tables import Table
 from csam_lightning.training import layout
 
@@ -404,6 +406,42 @@ def test_interval_of_a_mean_difference_is_students() -> None:
     differences = [0.1, -0.2, 0.4, 0.3]
     low, high = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
     assert scores.half_interval(differences) == pytest.approx((high - low) / 2)
+
+
+def test_true_scores_of_synthetic_cells_are_those_of_many_packages() -> None:
+    population = drawn(Grid(sides=(100,), batches=(8,), epochs=(10, 20), packages=20_000), np.random.default_rng(0))
+    counts = population.confusions.sum(axis=(1, 2))
+    assert macro_f1(counts) == pytest.approx(population.truth, abs=0.01)
+    assert counts[0].sum(axis=1) / counts[0].sum() == pytest.approx(shares(), abs=0.01)
+    assert (np.diff(true_scores(np.linspace(-1, 3, len(EASE)))) > 0).all()
+
+
+def test_rules_are_set_against_each_other_on_synthetic_cells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = Grid(sides=(50, 200), batches=(8,), epochs=(5, 20), packages=30)
+    monkeypatch.setattr(choice, "GRIDS", {"4 cells": small})
+    monkeypatch.setattr(choice, "GUESSING", ((4, 30),))
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    choice.main(Namespace(populations=6))
+    [kept] = tmp_path.glob("*-choice.md")
+    written = kept.read_text()
+    assert [line.split(" | ")[1] for line in written.splitlines() if line.startswith("| 4 cells |")] == [
+        "ours",
+        "overlap",
+        "best score",
+    ]
+    assert "4 cells that guess, 30 packages | 1.000" in written
+    assert "Target: a mean regret of at most 0.02" in capsys.readouterr().out
+
+
+def test_the_rule_before_takes_the_fewest_seconds_of_those_whose_intervals_overlap() -> None:
+    population = drawn(Grid(sides=(50, 100, 200), batches=(8,), epochs=(10,)), np.random.default_rng(0))
+    folds = np.array([[0.1, 0.11, 0.12], [0.5, 0.7, 0.9], [0.7, 0.8, 0.9]])
+    trial = replace(choice.tried(population, np.random.default_rng(0)), folds=folds, scores=folds.mean(axis=1))
+    trial = replace(trial, population=replace(population, seconds=np.array([1.0, 2.0, 3.0])))
+    assert choice.overlap(trial) == 1
+    assert choice.best_score(trial) == 2
 
 
 @pytest.mark.parametrize(("lacks", "expected"), [(True, ["32-true"]), (False, ["32-true", "bf16-mixed"])])

@@ -5,15 +5,20 @@ from typing import TYPE_CHECKING
 
 from csam_lightning.figures.style import styled
 from csam_lightning.reporting import evidence
+from csam_lightning.reporting.advice import advise, cautions
+from csam_lightning.reporting.candidate_tables import candidate_table, data_size_table
 from csam_lightning.reporting.cell_items import confusion_item, counts_item, curves_item, metallization_item
 from csam_lightning.reporting.cells import FACTORS, ReportCell, fold_count
-from csam_lightning.reporting.choice import choose_as_the_paper, choose_ours, comparable, few_folds
+from csam_lightning.reporting.choice import choose_as_the_paper, choose_ours
+from csam_lightning.reporting.comparison import comparable, compared
 from csam_lightning.reporting.document import Document
 from csam_lightning.reporting.figures_sweep import Chosen
+from csam_lightning.reporting.out_of_fold import read_out_of_fold
+from csam_lightning.reporting.picking import TOLERANCE
 from csam_lightning.reporting.selection import Selection
 from csam_lightning.reporting.sweep_items import cost_item, factor_item, grid_item, ranking_item
 from csam_lightning.reporting.tables import Table
-from csam_lightning.tracking.store import without_password
+from csam_lightning.tracking.store import store_uri, without_password
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,42 +26,52 @@ if TYPE_CHECKING:
     from csam_lightning.tracking.reading import StoreReader
 
 
-def assemble(store: "StoreReader", selection: Selection) -> Document:
+def assemble(store: "StoreReader", selection: Selection, *, tolerance: float = TOLERANCE) -> Document:
     """Return the report about ``selection``.
 
     Args:
         store: The store that the runs are in.
         selection: The cells.
+        tolerance: Macro F1 that the recommended cell may lie below the best.
 
     Raises:
         InputError: The store does not answer any more.
     """
     cells, remarks = comparable(selection.cells)
-    ours = choose_ours(cells)
+    allowed = [cell for cell in cells if cell.protocol == "grouped"]
+    predictions = {cell.id: read_out_of_fold(store, cell) for cell in selection.cells}
+    comparison = compared(selection.cells, predictions, allowed)
+    found = choose_ours(comparison, tolerance=tolerance)
+    rates = {cell.id: evidence.error_rates(store, cell) for cell in selection.cells}
+    named = None if store.uri == store_uri(None) else without_password(store.uri)
+    advice = advise(comparison, found, rates, cells, tolerance=tolerance, store=named)
     balances = _balances(store, cells)
-    scans = evidence.scan_table(store, [ours.cell, *cells])
+    scans = evidence.scan_table(store, [advice.shown, *cells])
     reach = {cell: last for cell, table in balances.items() if (last := evidence.last_read_out(table)) is not None}
     last = None if scans is None else evidence.last_read_out(scans[scans["split"] == "train"])
     papers = choose_as_the_paper(cells, reach, last)
-    chosen = Chosen(ours.cell, papers.cell)
+    chosen = Chosen(advice.chosen, papers.cell)
+    classes = _classes(store, advice.shown, scans)
     with styled():
         items = [
-            ranking_item(selection.cells, chosen),
-            counts_item(ours.cell, scans, balances[ours.cell.id], _classes(store, ours.cell, scans)),
+            ranking_item(selection.cells, comparison, rates, chosen),
+            counts_item(advice.shown, scans, balances[advice.shown.id], classes),
             *(factor_item(cells, factor, chosen) for factor in FACTORS),
-            curves_item(store, ours.cell),
+            curves_item(store, advice.shown, recommended=advice.chosen is not None),
             confusion_item(store, cells, chosen),
             metallization_item(store, cells, scans),
             grid_item(cells, chosen),
             cost_item(selection.cells, chosen),
         ]
     undone = [[cell.name, cell.id, cell.reason] for cell in selection.unfinished]
+    tables = [] if found is None else [candidate_table(found), data_size_table(comparison, found)]
     return Document(
         title=selection.title,
         facts=_facts(store, selection),
-        ours=ours,
+        advice=advice,
         papers=papers,
-        remarks=[*remarks, *few_folds(cells)],
+        remarks=[*remarks, *cautions(comparison, cells)],
+        tables=[table for table in tables if table is not None],
         items=items,
         unfinished=Table("unfinished", "Cells without results", ["cell", "cell id", "reason"], undone),
     )

@@ -63,14 +63,15 @@ def _count(table: "pd.DataFrame", cycles: int, label: str) -> float:
     return float(table[label].get(cycles, 0)) if label in table else 0.0
 
 
-def curves_item(store: "StoreReader", cell: ReportCell) -> Item:
-    """Return figure 6d, of the cell ``cell``."""
-    name, title = "figure_6d", "Figure 6d: training and validation curves of the chosen cell"
+def curves_item(store: "StoreReader", cell: ReportCell, *, recommended: bool) -> Item:
+    """Return figure 6d, of the cell ``cell``, which is recommended or, where none is, has the best score."""
+    which = "recommended" if recommended else "best"
+    name, title = "figure_6d", f"Figure 6d: training and validation curves of the {which} cell"
     histories = evidence.curves(store, cell)
     if not histories:
         return Item(name, title, f"The metrics per epoch of cell {cell.name} are not all in the store.")
     text = (
-        f"Of cell {cell.name}, which our rule chooses: {fold_count([cell])} (thin) and their mean (thick); "
+        f"Of cell {cell.name}: {fold_count([cell])} (thin) and their mean (thick); "
         f"{scan_count(cell, 'training scans')} in the data set. Training: running mean over balanced, augmented "
         "batches while the network learns; validation: evaluation passes over scans as scanned."
     )
@@ -80,7 +81,7 @@ def curves_item(store: "StoreReader", cell: ReportCell) -> Item:
 def confusion_item(store: "StoreReader", cells: Sequence[ReportCell], chosen: Chosen) -> Item:
     """Return figure 7: cells of 420 and 840 images or, without them, of the smallest and the largest data size."""
     name, title = "figure_7", "Figure 7: confusion matrices on the test split"
-    group = series(cells, "data_size", around=(chosen.ours, chosen.papers)) or [chosen.ours]
+    group = series(cells, "data_size", around=chosen.cells) or [chosen.cells[0]]
     papers = [cell for cell in group if cell.data_size in PAPER]
     pair = papers if len(papers) == len(PAPER) else [group[0], *group[1:][-1:]]
     judged = [(cell, scores) for cell in pair if (scores := evidence.scores_on_test(store, cell)) is not None]

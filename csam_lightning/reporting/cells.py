@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from csam_lightning.reporting.intervals import interval
 from csam_lightning.tracking.reading import StoredRun
 
 if TYPE_CHECKING:
@@ -105,6 +106,25 @@ class ReportCell:
     def f1(self) -> float:
         """Macro F1, mean over the folds."""
         return self.mean("val_f1")
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % confidence interval of macro F1, Student's over the folds; infinite for a single fold."""
+        return interval(self.values("val_f1"))
+
+    @property
+    def work(self) -> float:
+        """Counted work of training: images × pixels × epochs, over all folds; NaN where a setting is unknown.
+
+        A fold trains on the data size less its own share of it.
+        """
+        try:
+            epochs, parts = (int(self.run.params[name]) for name in ("trainer.max_epochs", "data.num_folds"))
+        except (KeyError, ValueError):
+            return np.nan
+        if parts < 2 or epochs < 1:  # noqa: PLR2004 - no cross-validation
+            return np.nan
+        return self.data_size * (parts - 1) / parts * len(self.folds) * float(self.image_size) ** 2 * epochs
 
     @cached_property
     def settings(self) -> dict[str, str]:

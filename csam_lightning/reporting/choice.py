@@ -1,22 +1,23 @@
 """Which cell to choose, and why: the paper's rule and ours, as pure functions over cells."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import inf
 
+import numpy as np
+
+from csam_lightning.evaluation.clusters import percentiles
 from csam_lightning.reporting.cells import ReportCell
-
-LEVEL = 0.95
-ENOUGH_FOLDS = 4
-"""With fewer, a confidence interval is more than twice as wide as over five."""
+from csam_lightning.reporting.comparison import Candidate, Comparison, Group
+from csam_lightning.reporting.picking import Picked, pick
 
 OUR_RULE = (
-    "Best macro F1 (mean over the folds), if its 95 % confidence interval overlaps that of no other cell; otherwise, "
-    "of that cell and those whose interval overlaps its, the one that took the fewest seconds (as they were measured: "
-    "cells of different machines, or of one under a changing load, do not compare). The interval is Student's t over "
-    "the folds: mean ± t(0.975, n − 1) · sd / √n, cut off at 0 and 1. A cell of a single fold has no interval and "
-    "counts as overlapping."
+    "Cells are compared on the same scans, each judged by a network that did not learn from its package; seeds of one "
+    "setting count as one candidate, by their mean. Differences are paired, with a bootstrap by package. A candidate "
+    "is usable if it is separated for the better from the best constant answer and from guessing by the classes' "
+    "shares. Near the best are usable candidates within {tolerance:g} macro F1 of it that are not separated from it "
+    "for the worse. Of these, the one of least counted work is taken: images × pixels × epochs, whatever the network; "
+    "of equal work, the better score."
 )
 PAPER_RULE = (
     "Least overfitting among the cells that have seen enough delamination. Enough: their training images reach the "
@@ -28,7 +29,7 @@ PAPER_RULE = (
 
 @dataclass(frozen=True)
 class Choice:
-    """A chosen cell.
+    """A cell that a rule chooses.
 
     Attributes:
         rule: The rule, in words.
@@ -41,107 +42,64 @@ class Choice:
     reason: str
 
 
-def half_width(folds: int) -> float:
-    """Return half the width, in standard deviations, of the 95 % confidence interval over ``folds`` (at least 2)."""
-    from scipy.stats import t
+@dataclass(frozen=True)
+class Difference:
+    """Macro F1 of one candidate minus that of another, with its paired 95 % interval."""
 
-    return float(t.ppf((1 + LEVEL) / 2, folds - 1)) / sqrt(folds)
+    value: float
+    low: float
+    high: float
 
 
-def interval(cell: ReportCell) -> tuple[float, float]:
-    """Return the 95 % confidence interval of the mean macro F1, Student's t over the folds; infinite for a single fold.
+@dataclass(frozen=True)
+class Recommendation:
+    """What our rule finds in a group of cells.
 
-    It is cut off at 0 and 1, beyond which there is no score.
-
-    Folds share training scans, so their values are not independent and the interval is somewhat too narrow.
+    Attributes:
+        group: The group.
+        picked: What the rule takes of its candidates.
     """
-    count = len(cell.folds)
-    if count < 2:  # noqa: PLR2004 - one value has no spread
-        return -inf, inf
-    half = half_width(count) * cell.std("val_f1")
-    return max(0.0, cell.f1 - half), min(1.0, cell.f1 + half)
+
+    group: Group
+    picked: Picked
+
+    @property
+    def chosen(self) -> Candidate | None:
+        """The recommended candidate; None where none is usable."""
+        return None if self.picked.chosen is None else self.group.candidates[self.picked.chosen]
+
+    @property
+    def best(self) -> Candidate:
+        """The candidate of the best score."""
+        return self.group.candidates[self.picked.best]
+
+    def interval(self, place: int) -> tuple[float, float]:
+        """Return the 95 % interval of a candidate's macro F1."""
+        return self.group.pooled.interval(place)
+
+    def below_best(self, place: int) -> Difference:
+        """Return by how much a candidate lies below the best one."""
+        pooled, best = self.group.pooled, self.picked.best
+        low, high = percentiles(pooled.draws[best] - pooled.draws[place])
+        return Difference(float(pooled.score[best] - pooled.score[place]), low, high)
+
+    def work_share(self, place: int) -> float:
+        """Return a candidate's work over that of the best one; NaN where it is unknown."""
+        return self.group.candidates[place].work / (self.best.work or np.nan)
 
 
-def comparable(cells: Sequence[ReportCell]) -> tuple[list[ReportCell], list[str]]:
-    """Return the cells that the rules may choose from, and why others may not be chosen.
-
-    Scores on different data sets cannot be compared: the data set of most cells is taken. Under the published protocol
-    validation scans share packages with training, so its scores take part only where there are no others.
-    """
-    remarks = []
-    sets = Counter(cell.fingerprint for cell in cells)
-    [(data, _)] = sets.most_common(1)
-    same = [cell for cell in cells if cell.fingerprint == data]
-    if len(same) < len(cells):
-        remarks.append(f"{len(cells) - len(same)} cells of other data sets take no part: their scores do not compare.")
-    grouped = [cell for cell in same if cell.protocol == "grouped"]
-    if not grouped:
-        remarks.append(
-            "All cells follow the published protocol: their validation scans share packages with training, so their "
-            "scores promise more than they keep."
-        )
-        return same, remarks
-    if len(grouped) < len(same):
-        remarks.append(
-            f"{len(same) - len(grouped)} cells of the published protocol take no part: their validation scans share "
-            "packages with training."
-        )
-    return grouped, remarks
-
-
-def few_folds(cells: Sequence[ReportCell]) -> list[str]:
-    """Return what to bear in mind where cells have so few folds that our rule can hardly tell them apart."""
-    least = min(len(cell.folds) for cell in cells)
-    if least >= ENOUGH_FOLDS or len(cells) == 1:
-        return []
-    if least == 1:
-        return ["Cells of a single fold have no interval, so our rule cannot tell them apart: it takes the cheapest."]
-    ours, five = half_width(least), half_width(5)
-    wide = (
-        f"Over {least} folds a confidence interval reaches ±{ours:.1f} standard deviations (over 5 folds ±{five:.1f})"
-    )
-    return [f"{wide}, so our rule can hardly tell the cells apart and takes a cheap one."]
-
-
-def choose_ours(cells: Sequence[ReportCell]) -> Choice:
-    """Choose by ``OUR_RULE``; of equal cells the one that comes first.
+def choose_ours(comparison: Comparison, *, tolerance: float) -> Recommendation | None:
+    """Apply ``OUR_RULE``; None where no cell may be recommended.
 
     Args:
-        cells: At least one cell.
+        comparison: The cells.
+        tolerance: Macro F1 that a candidate may lie below the best.
     """
-    best = max(cells, key=lambda cell: cell.f1)
-    low, high = interval(best)
-    near = [cell for cell in cells if cell is not best and interval(cell)[1] >= low and interval(cell)[0] <= high]
-    score = f"macro F1 {best.f1:.3f}{_bounds(low, high)}"
-    if len(cells) == 1:
-        return Choice(OUR_RULE, best, f"It is the only cell: {score}.")
-    if not near:
-        return Choice(OUR_RULE, best, f"{score}: its interval overlaps no other ({len(cells) - 1} other cells).")
-    cheapest = min([best, *near], key=lambda cell: cell.seconds)
-    if len(cells) == 2:  # noqa: PLR2004 - the best, and one more
-        others = "the other cell is not separated from"
-    elif len(near) == len(cells) - 1:
-        others = f"none of the other {len(near)} cells is separated from"
-    else:
-        others = (
-            f"{len(near)} of the other {len(cells) - 1} cells {'is' if len(near) == 1 else 'are'} not separated from"
-        )
-    if cheapest is best:
-        return Choice(OUR_RULE, best, f"{score}; {others} it, and it took the fewest seconds ({_seconds(best)}).")
-    reason = (
-        f"The best is {best.name} with {score}, but {others} it. Of these, {cheapest.name} took the fewest seconds "
-        f"({_seconds(cheapest)} against {_seconds(best)}); its macro F1 is "
-        f"{cheapest.f1:.3f}{_bounds(*interval(cheapest))}."
-    )
-    return Choice(OUR_RULE, cheapest, reason)
-
-
-def _seconds(cell: ReportCell) -> str:
-    return f"{cell.seconds:.0f} s" if cell.seconds >= 100 else f"{cell.seconds:.1f} s"  # noqa: PLR2004 - three digits
-
-
-def _bounds(low: float, high: float) -> str:
-    return f" (95 % CI {low:.3f} to {high:.3f})" if low > -inf else " (a single fold: no interval)"
+    group = comparison.first
+    if group is None:
+        return None
+    work = np.array([candidate.work for candidate in group.candidates])
+    return Recommendation(group, pick(group.pooled, np.nan_to_num(work, nan=inf), group.trivial, tolerance=tolerance))
 
 
 def choose_as_the_paper(cells: Sequence[ReportCell], reach: Mapping[str, float], last: float | None) -> Choice:
@@ -160,7 +118,7 @@ def choose_as_the_paper(cells: Sequence[ReportCell], reach: Mapping[str, float],
         why = f"of the largest data size, {largest} (no cell is known to reach the last read-out)"
     ranks = [_ranks(enough, lambda cell: abs(cell.mean("delta_accuracy")))]
     ranks.append(_ranks(enough, lambda cell: abs(cell.mean("delta_loss"))))
-    cell = min(enough, key=lambda cell: (sum(rank[cell.id] for rank in ranks), abs(cell.mean("delta_loss"))))
+    cell = min(enough, key=lambda cell: (sum(rank[cell.id] for rank in ranks), abs(cell.mean("delta_loss")), cell.id))
     count = f"{len(enough)} of {len(cells)} cells {'is' if len(enough) == 1 else 'are'} {why}"
     if len(enough) == 1:
         least = f"{cell.name} is the only one to choose"

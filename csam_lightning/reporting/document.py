@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from csam_lightning.reporting.advice import Advice
 from csam_lightning.reporting.choice import Choice
 from csam_lightning.reporting.tables import Table
 
@@ -37,17 +38,19 @@ class Document:
     Attributes:
         title: What it is about.
         facts: What was read, line by line.
-        ours: The cell that our rule chooses.
+        advice: The cell that our rule recommends, or why it recommends none.
         papers: The cell that the paper's rule chooses.
         remarks: What to bear in mind about the choice.
+        tables: The candidates that the choice was made from.
         items: Figures and tables, in order.
         unfinished: Cells that take no part, with the reason.
     """
 
     title: str
     facts: Sequence[str]
-    ours: Choice
+    advice: Advice
     papers: Choice
     remarks: Sequence[str]
+    tables: Sequence[Table]
     items: Sequence[Item]
     unfinished: Table

@@ -66,6 +66,34 @@ class SplitScores:
 
 
 @dataclass(frozen=True)
+class ErrorRate:
+    """A share of scans with its 95 % confidence interval by package, as in ``result.json``.
+
+    Attributes:
+        value: The share.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class ErrorRates:
+    """Out-of-fold errors of a cell after calibration.
+
+    Attributes:
+        escape: Share of delaminated scans that are called sound.
+        overkill: Share of sound scans that are called delaminated.
+    """
+
+    escape: ErrorRate
+    overkill: ErrorRate
+
+
+@dataclass(frozen=True)
 class Example:
     """A scan to look at.
 
@@ -87,12 +115,23 @@ def scores_on_test(store: StoreReader, cell: ReportCell) -> SplitScores | None:
     try:
         test = json.loads(store.artifact(cell.run.id, "result.json") or b"{}").get("test")
         scores = TypeAdapter(SplitScores).validate_python(test)
-    except (ValueError, AttributeError, ValidationError):
+    except (ValueError, AttributeError, RecursionError, ValidationError):
         return None
     size = len(scores.classes)
     square = {len(scores.confusion_matrix), *map(len, scores.confusion_matrix)} == {size}
     whole = square and all(0 <= count < LARGEST_COUNT for row in scores.confusion_matrix for count in row)
     return scores if 1 < size <= MOST_CLASSES and whole else None
+
+
+def error_rates(store: StoreReader, cell: ReportCell) -> ErrorRates | None:
+    """Return a cell's escape and overkill; None where there are none, or none that make sense."""
+    try:
+        result = json.loads(store.artifact(cell.run.id, "result.json") or b"{}")
+        rates = TypeAdapter(ErrorRates).validate_python(result["calibrated"]["out_of_fold"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ValidationError):
+        return None
+    whole = all(0 <= rate.low <= rate.value <= rate.high <= 1 for rate in (rates.escape, rates.overkill))
+    return rates if whole else None
 
 
 def scan_table(store: StoreReader, cells: Iterable[ReportCell]) -> "pd.DataFrame | None":

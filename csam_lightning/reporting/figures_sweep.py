@@ -11,7 +11,7 @@ from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from csam_lightning.figures.style import OURS, PAGE, PAPERS, shown
 from csam_lightning.reporting.cells import ReportCell, fold_count
-from csam_lightning.reporting.choice import interval
+from csam_lightning.reporting.comparison import Comparison
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,16 +31,21 @@ DRAWN = 40
 
 @dataclass(frozen=True)
 class Chosen:
-    """The cells that the two rules choose."""
+    """The cells that the two rules choose; ours may recommend none."""
 
-    ours: ReportCell
+    ours: ReportCell | None
     papers: ReportCell
+
+    @property
+    def cells(self) -> tuple[ReportCell, ...]:
+        """The cells that are chosen, ours first."""
+        return (self.papers,) if self.ours is None else (self.ours, self.papers)
 
     def mark(self, axis: "Axes", cell: ReportCell, x: float, y: float, *, size: float = 13) -> None:
         """Mark the point of a cell, if a rule chooses it."""
         rules = (self.papers, "D", PAPERS, "paper's rule"), (self.ours, "o", OURS, "our rule")
         for choice, sign, colour, rule in rules:
-            if cell is choice:
+            if choice is not None and cell.id == choice.id:
                 (mark,) = axis.plot(x, y, sign, markersize=size, label=f"chosen: {rule}", clip_on=False)
                 mark.set(color=colour, fillstyle="none", markeredgewidth=2)
 
@@ -139,29 +144,36 @@ def _write_scores(axis: "Axes", values: "np.ndarray[tuple[int, int], np.dtype[np
         axis.text(column, row, text, ha="center", va="center", color="white" if value < middle else "black", fontsize=8)
 
 
-def draw_ranking(cells: Sequence[ReportCell], chosen: Chosen) -> Figure:
-    """Draw macro F1 with its 95 % confidence interval, best first, the best ``DRAWN`` cells and the chosen ones.
+def draw_ranking(cells: Sequence[ReportCell], comparison: Comparison, chosen: Chosen) -> Figure:
+    """Draw macro F1 with its 95 % confidence interval: the first ``DRAWN`` cells, and the chosen ones.
+
+    A line parts cells that were validated on different scans.
 
     Args:
-        cells: Cells, best first.
+        cells: Cells in the order in which they are ranked, those validated on the same scans together.
+        comparison: Where their scores come from.
         chosen: Cells to mark.
     """
-    drawn = [*cells[:DRAWN], *(cell for cell in cells[DRAWN:] if cell in (chosen.ours, chosen.papers))]
+    drawn = [*cells[:DRAWN], *(cell for cell in cells[DRAWN:] if cell in chosen.cells)]
     figure = Figure(figsize=(PAGE, 1.7 + 0.26 * len(drawn)), layout="constrained")
     axis = figure.subplots()
     places = range(len(drawn), 0, -1)
-    for place, cell in zip(places, drawn, strict=True):
-        bounds = np.clip(interval(cell), 0, 1)
+    scores = [comparison.score(cell) for cell in drawn]
+    for place, cell, score in zip(places, drawn, scores, strict=True):
+        bounds = np.clip((score.low, score.high), 0, 1)
         axis.plot(bounds, [place, place], color="#56B4E9", linewidth=5, alpha=0.6, solid_capstyle="butt")
         axis.plot(cell.values("val_f1"), [place] * len(cell.folds), "|", color="#666666", markersize=7)
-        axis.plot(cell.f1, place, "o", color="black", markersize=5)
-        chosen.mark(axis, cell, cell.f1, place)
-    for line, label in zip(axis.lines, ("95 % interval", "a fold", "mean"), strict=False):
+        axis.plot(score.value, place, "o", color="black", markersize=5)
+        chosen.mark(axis, cell, score.value, place)
+    for line, label in zip(axis.lines, ("95 % interval", "a fold", "macro F1"), strict=False):
         line.set_label(label)
+    for place, cell, other in zip(places, drawn, drawn[1:], strict=False):
+        if comparison.place(cell) != comparison.place(other):
+            axis.axhline(place - 0.5, color="black", linewidth=0.6, linestyle=":")
     _legend(figure, [axis])
     axis.set_yticks(places, [shown(cell.name, 72) for cell in drawn])
     axis.set_ylim(0.3, len(drawn) + 0.7)
-    lowest = min(min(cell.values("val_f1").min(), interval(cell)[0]) for cell in drawn)
+    lowest = min(min(cell.values("val_f1").min(), score.low) for cell, score in zip(drawn, scores, strict=True))
     axis.set_xlim(max(0, floor(lowest * 10) / 10) if isfinite(lowest) else 0, 1.01)
     axis.set_xlabel(f"macro F1 on validation scans, {fold_count(drawn)}")
     axis.grid(axis="x", alpha=0.3)
@@ -186,7 +198,7 @@ def draw_cost(cells: Sequence[ReportCell], chosen: Chosen) -> Figure:
         look = {"color": shade, "markersize": 5, "label": f"batch {batch}"}
         axes[0].plot([cell.seconds for cell in mine], [cell.f1 for cell in mine], sign, **look)
         axes[1].plot([cell.image_size for cell in mine], [cell.speed for cell in mine], sign, **look)
-    for cell in (chosen.papers, chosen.ours):
+    for cell in reversed(chosen.cells):
         if cell in cells:
             chosen.mark(axes[0], cell, cell.seconds, cell.f1)
     axes[0].set(xscale="log", xlabel="time of training / s", ylabel="macro F1 on validation scans")

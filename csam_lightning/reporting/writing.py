@@ -8,11 +8,11 @@ from pathlib import Path
 from csam_lightning.figures.style import PAGE, save, styled
 from csam_lightning.files import written_atomically
 from csam_lightning.pages import page_head
-from csam_lightning.reporting.choice import Choice
 from csam_lightning.reporting.document import Document, Item
 from csam_lightning.reporting.tables import Table, markdown_text, written
 
 FIGURES, TABLES = "figures", "tables"
+PAPERS = "By the paper's published rule, which looks at overfitting alone"
 
 _STYLE = """\
 body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
@@ -21,6 +21,7 @@ h1 { font-size: 1.7rem; }
 h2 { font-size: 1.2rem; margin-top: 2.5rem; border-top: 1px solid #ccc; padding-top: 1rem; }
 img { height: auto; } figure { margin: 0; }
 .missing { color: #555; font-style: italic; }
+pre { white-space: pre-wrap; margin: .5rem 0; }
 .choice { border-left: 4px solid #0072B2; padding: .2rem 1rem; margin: 1rem 0; background: #f5f8fb; }
 .rule { color: #555; font-size: .9rem; }
 .scroll { overflow-x: auto; background-repeat: no-repeat;
@@ -55,7 +56,7 @@ def write_report(document: Document, folder: Path) -> Path:
             save(item.figure, stem)
         pictures[item.id] = stem.with_suffix(".svg").read_bytes()
     tables = [table for item in document.items for table in item.tables]
-    for table in [*tables, document.unfinished]:
+    for table in [*tables, *document.tables, document.unfinished]:
         _write(folder / TABLES / f"{table.name}.csv", table.csv())
         _write(folder / TABLES / f"{table.name}.md", table.markdown())
     _write(folder / "report.md", "".join(_markdown(document)))
@@ -76,13 +77,19 @@ def _write(path: Path, content: str) -> None:
 
 
 def _markdown(document: Document) -> Iterable[str]:
-    yield f"# {markdown_text(document.title)}\n\n"
+    advice, papers = document.advice, document.papers
+    first, *others = map(markdown_text, advice.sentences)
+    yield f"# {markdown_text(document.title)}\n\n{' '.join([f'**{first}**', *others])}\n\n"
+    if advice.command is not None:
+        yield f"Next, on new scans: `{advice.command.replace('`', '')}`\n\n"
     yield from (f"- {markdown_text(fact)}\n" for fact in document.facts)
-    yield "\n## Which cell to choose\n\n"
-    for title, choice in _choices(document):
-        yield f"**{title}: {markdown_text(choice.cell.name)}.** {markdown_text(choice.reason)}\n\n"
-        yield f"*The rule.* {markdown_text(choice.rule)}\n\n"
+    yield f"\n## How the cell was chosen\n\n{markdown_text(advice.reason)}\n\n"
+    yield f"*The rule.* {markdown_text(advice.rule)}\n\n"
     yield from (f"{markdown_text(remark)}\n\n" for remark in document.remarks)
+    for table in document.tables:
+        yield from _markdown_table(table)
+    yield f"**{PAPERS}: {markdown_text(papers.cell.name)}.** {markdown_text(papers.reason)}\n\n"
+    yield f"*The rule.* {markdown_text(papers.rule)}\n\n"
     for item in document.items:
         yield f"## {markdown_text(item.title)}\n\n"
         if item.figure is None:
@@ -90,22 +97,32 @@ def _markdown(document: Document) -> Iterable[str]:
             continue
         yield f"![{markdown_text(item.title)}]({FIGURES}/{item.id}.png)\n\n{markdown_text(item.text)}\n\n"
         for table in item.tables:
-            if len(table.rows) <= INLINE:
-                yield f"{table.markdown()}\n"
-            yield f"{markdown_text(table.title)}: [{table.name}.csv]({TABLES}/{table.name}.csv)\n\n"
+            yield from _markdown_table(table)
     if document.unfinished.rows:
         yield f"## {document.unfinished.title}\n\n{document.unfinished.markdown()}\n"
+
+
+def _markdown_table(table: Table) -> Iterable[str]:
+    if len(table.rows) <= INLINE:
+        yield f"{table.markdown()}\n"
+    yield f"{markdown_text(table.title)}: [{table.name}.csv]({TABLES}/{table.name}.csv)\n\n"
 
 
 def _html(document: Document, pictures: Mapping[str, bytes]) -> Iterable[str]:
     title = escape(document.title)
     yield page_head(document.title, _STYLE)
-    yield f"<h1>{title}</h1>\n<ul>{''.join(f'<li>{escape(fact)}</li>' for fact in document.facts)}</ul>\n"
-    yield "<h2>Which cell to choose</h2>\n"
-    for rule, choice in _choices(document):
-        yield f'<div class="choice"><p><b>{rule}: {escape(choice.cell.name)}.</b> {escape(choice.reason)}</p>'
-        yield f'<p class="rule">The rule. {escape(choice.rule)}</p></div>\n'
+    advice, papers = document.advice, document.papers
+    first, *others = map(escape, advice.sentences)
+    yield f'<h1>{title}</h1>\n<div class="choice"><p><b>{first}</b> {" ".join(others)}</p>'
+    if advice.command is not None:
+        yield f"<p>Next, on new scans:</p><pre>{escape(advice.command)}</pre>"
+    yield f"</div>\n<ul>{''.join(f'<li>{escape(fact)}</li>' for fact in document.facts)}</ul>\n"
+    yield f"<h2>How the cell was chosen</h2>\n<p>{escape(advice.reason)}</p>\n"
+    yield f'<p class="rule">The rule. {escape(advice.rule)}</p>\n'
     yield from (f"<p>{escape(remark)}</p>\n" for remark in document.remarks)
+    yield from (_html_details(table) for table in document.tables)
+    yield f"<p><b>{PAPERS}: {escape(papers.cell.name)}.</b> {escape(papers.reason)}</p>\n"
+    yield f'<p class="rule">The rule. {escape(papers.rule)}</p>\n'
     for item in document.items:
         yield f'<h2 id="{item.id}">{escape(item.title)}</h2>\n'
         if item.figure is None:
@@ -117,13 +134,16 @@ def _html(document: Document, pictures: Mapping[str, bytes]) -> Iterable[str]:
         size = f"width: {share:.0%}; min-width: {WIDTH * share:.1f}rem"
         yield f'<figure><div class="scroll"><img alt="{escape(item.title)}" style="{size}" src="{source}"></div>\n'
         yield f"<figcaption>{escape(item.text)}</figcaption></figure>\n"
-        for table in item.tables:
-            shut = "" if len(table.rows) <= INLINE else f" ({len(table.rows)} rows)"
-            yield f"<details{'' if shut else ' open'}><summary>{escape(table.title)}{shut}</summary>"
-            yield f"{_html_table(table)}</details>\n"
+        yield from (_html_details(table) for table in item.tables)
     if document.unfinished.rows:
         yield f"<h2>{escape(document.unfinished.title)}</h2>\n{_html_table(document.unfinished)}"
     yield "</body>\n</html>\n"
+
+
+def _html_details(table: Table) -> str:
+    shut = "" if len(table.rows) <= INLINE else f" ({len(table.rows)} rows)"
+    opened = f"<details{'' if shut else ' open'}><summary>{escape(table.title)}{shut}</summary>"
+    return f"{opened}{_html_table(table)}</details>\n"
 
 
 def _html_table(table: Table) -> str:
@@ -143,7 +163,3 @@ def _html_entry(text: str, word: bool) -> str:
 def _class(word: bool, *, long: bool = False) -> str:
     names = [name for name, holds in (("text", word), ("long", long)) if holds]
     return f' class="{" ".join(names)}"' if names else ""
-
-
-def _choices(document: Document) -> list[tuple[str, Choice]]:
-    return [("Our rule", document.ours), ("The paper's rule", document.papers)]

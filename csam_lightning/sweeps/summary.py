@@ -31,6 +31,7 @@ COLUMNS = {
 }
 LOST = "ended without a result: its process was killed, or the sweep was interrupted"
 MANY = 4
+NO_ADVICE = "This order is no recommendation: python -m csam_lightning.report compares the cells and names one."
 DRAWN = 40
 """Cells in the figure, at most: the best ones; more would not be legible."""
 
@@ -51,6 +52,11 @@ class Ranked:
     def f1(self) -> float:
         """Macro F1, mean over the folds."""
         return float(self.result["mean"]["val_f1"])
+
+    @property
+    def scans(self) -> int:
+        """Number of scans that validated."""
+        return sum(map(sum, self.result.get("out_of_fold", {}).get("confusion_matrix", ())))
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ class Summary:
     """A sweep's cells.
 
     Attributes:
-        done: Cells that are done, each once, best macro F1 first.
+        done: Cells that are done, each once; those validated on the same scans together, best macro F1 first.
         failed: Jobs that failed, in order.
         left: Number of jobs that an interruption left undone.
     """
@@ -105,7 +111,12 @@ def sum_up_sweep(plan: SweepPlan, folder: SweepFolder, *, over: bool, lost: str 
     silent = [job for job in plan.jobs if job.number not in outcomes]
     if over:
         failed += [Failed(job.label, lost) for job in silent]
-    return Summary(sorted(ranked, key=lambda cell: -cell.f1), failed, 0 if over else len(silent))
+    return Summary(sorted(ranked, key=_place), failed, 0 if over else len(silent))
+
+
+def _place(cell: Ranked) -> tuple[int, str, float]:
+    """Return a cell's place in the ranking: those validated on the same scans together, most scans first."""
+    return -cell.scans, str(cell.result.get("data_fingerprint")), -cell.f1
 
 
 def _with_result(outcome: JobOutcome) -> JobOutcome:
@@ -137,6 +148,7 @@ def print_summary(summary: Summary) -> None:
     if summary.done:
         on.print("\n[bold]Ranking[/bold]: mean ± sd over the folds, best macro F1 first")
         on.print(_ranking(summary.done))
+        on.print(NO_ADVICE, markup=False, soft_wrap=True)
     _print_failures(on, summary.failed)
     if summary.left:
         on.print(f"\nJobs that are not done: {summary.left}. The same command goes on with them.", markup=False)
@@ -146,8 +158,10 @@ def _ranking(cells: Iterable[Ranked]) -> Table:
     table = Table(Column("cell", overflow="fold"))
     for title in COLUMNS.values():
         table.add_column(title, justify="right", no_wrap=True)
-    for cell in cells:
-        table.add_row(escape(cell.name), *(_spread(cell.result, metric) for metric in COLUMNS))
+    ranked = list(cells)
+    for cell, following in zip(ranked, [*ranked[1:], None], strict=True):
+        ends = following is None or following.scans != cell.scans
+        table.add_row(escape(cell.name), *(_spread(cell.result, metric) for metric in COLUMNS), end_section=ends)
     return table
 
 

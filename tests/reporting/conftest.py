@@ -34,6 +34,7 @@ class Made:
     protocol: str = "grouped"
     seed: int = 0
     fingerprint: str = "f00d" * 16
+    epochs: int = 20
     params: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -48,6 +49,7 @@ class Made:
             "data.batch_size": self.batch,
             "seed": self.seed,
         }
+        told |= {"trainer.max_epochs": self.epochs}
         told |= {"data.protocol": self.protocol, "data.num_folds": len(self.f1), "output_dir": "outputs"}
         return {name: str(value) for name, value in told.items()} | dict(self.params)
 
@@ -93,19 +95,63 @@ def balance_csv(last: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def artifacts_of(folder: Path) -> dict[Path, str]:
+@dataclass(frozen=True)
+class Said:
+    """What a cell's networks predict of its out-of-fold scans: the share of each class that is right.
+
+    Attributes:
+        right: Of each class A to D, how many of the ten scans of a package of that class are right.
+        packages: Packages of each class.
+        skill: Added to the scans right in every package, or taken off, for packages of even numbers.
+        names: Beginning of the paths.
+    """
+
+    right: Sequence[int] = (9, 9, 9, 9)
+    packages: int = 10
+    skill: int = 0
+    names: str = "scan"
+
+    @property
+    def table(self) -> pd.DataFrame:
+        rows = []
+        for code, label in enumerate(CLASSES):
+            for package in range(self.packages):
+                right = self.right[code] + (self.skill if package % 2 == 0 else 0)
+                for number in range(10):
+                    predicted = code if number < right else (code + 1 + number % 3) % 4
+                    path = f"{self.names}-{label}{package}-{number}.png"
+                    said = {f"p_{name}": 0.7 if name == CLASSES[predicted] else 0.1 for name in CLASSES}
+                    rows.append([path, f"{label}{package}", label, "train", str(package % 5), *said.values()])
+        test = ["t.png", "t", "A", "test", "ensemble", 0.25, 0.25, 0.25, 0.25]
+        columns = ["path", "package_id", "label", "split", "fold", *(f"p_{name}" for name in CLASSES)]
+        return pd.DataFrame([*rows, test], columns=columns)
+
+    @property
+    def csv(self) -> bytes:
+        return self.table.to_csv(index=False).encode()
+
+
+RATES = {
+    "escape": {"value": 0.04, "low": 0.01, "high": 0.09, "scans": 100, "packages": 20},
+    "overkill": {"value": 0.02, "low": 0.0, "high": 0.05, "scans": 100, "packages": 20},
+}
+
+
+def artifacts_of(folder: Path, said: Said | None = None) -> dict[Path, str]:
     """Write a cell's artifacts to ``folder``; return file → folder in the run."""
     folder.mkdir(parents=True)
     counts = np.array(MATRIX)
     recall = (counts.diagonal() / counts.sum(axis=1)).mean()
     scores = {"accuracy": counts.trace() / counts.sum(), "precision": 0.85, "recall": recall, "f1": 0.83}
     test = {**scores, "classes": CLASSES, "confusion_matrix": MATRIX}
-    (folder / "result.json").write_text(json.dumps({"test": test}))
+    calibrated = {"sound": 0.5, "out_of_fold": {**scores, **RATES}}
+    (folder / "result.json").write_text(json.dumps({"test": test, "calibrated": calibrated}))
+    (folder / "predictions.csv").write_bytes((said or Said()).csv)
     scans_csv().to_csv(folder / "scans.csv", index=False)
     balance_csv(last=500).to_csv(folder / "balance.csv", index=False)
     for row in (0, 12):
         (folder / f"{row}.png").write_bytes(png(row))
-    named = {folder / name: "" for name in ("result.json", "scans.csv", "balance.csv")}
+    named = {folder / name: "" for name in ("result.json", "scans.csv", "balance.csv", "predictions.csv")}
     return named | {folder / f"{row}.png": "examples" for row in (0, 12)}
 
 
@@ -145,17 +191,20 @@ class Shop:
         self.uri = f"sqlite:///{folder}/mlflow.db"
         self.experiment = experiment
 
-    def sweep(self, name: str, *cells: Made, files: Mapping[Path, str] | None = None) -> SweepRun:
+    def sweep(self, name: str, *cells: Made | tuple[Made, Said], files: Mapping[Path, str] | None = None) -> SweepRun:
         sweep = SweepRun(self.folder / "grids" / f"id-of-{name}", uri=self.uri, experiment=self.experiment)
         sweep.describe(f"{name} · {len(cells)} cells", {"axes": "all"}, {"sweep.id": sweep.id})
-        for made in cells:
-            self.cell(made, sweep)
+        for cell in cells:
+            made, said = cell if isinstance(cell, tuple) else (cell, None)
+            self.cell(made, sweep, said=said)
         sweep.close("FINISHED", {}, files or {})
         return sweep
 
-    def cell(self, made: Made, sweep: SweepRun | None = None, *, artifacts: bool = True) -> None:
+    def cell(
+        self, made: Made, sweep: SweepRun | None = None, *, artifacts: bool = True, said: Said | None = None
+    ) -> None:
         folder = self.folder / "cells" / (sweep.id if sweep else "alone") / cell_id(made)
-        sent = record(made, artifacts_of(folder / "files") if artifacts else {})
+        sent = record(made, artifacts_of(folder / "files", said) if artifacts else {})
         assert Publisher(folder, uri=self.uri, experiment=self.experiment, sweep=sweep).publish(sent)
 
     def unfinished(self, made: Made, sweep: SweepRun | None = None) -> None:

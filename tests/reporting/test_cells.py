@@ -1,9 +1,13 @@
 from collections.abc import Mapping
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
 
 from csam_lightning.reporting.cells import ReportCell, Unfinished, alike, fold_count, named_apart, read_cell, series
 from tests.reporting.conftest import Made, stored
@@ -44,6 +48,20 @@ def test_folds_without_results_do_not_count() -> None:
     assert isinstance(read, ReportCell)
     assert read.values("val_f1").tolist() == [0.2, 0.3]
     assert read_cell(run, half[1:2]) == Unfinished(read.name, read.id, "no fold's run below it has results")
+
+
+scores = st.lists(st.floats(0, 1), min_size=2, max_size=8)
+
+
+@given(scores)
+def test_interval_over_folds_is_scipy_s(values: list[float]) -> None:
+    if np.std(values) > 1e-12:  # scipy has no interval without a spread
+        expected = stats.t.interval(0.95, len(values) - 1, loc=np.mean(values), scale=stats.sem(values))
+        assert cell(Made(f1=values)).interval == pytest.approx(np.clip(expected, 0, 1).tolist())
+
+
+def test_a_single_fold_has_no_interval() -> None:
+    assert cell(Made(f1=[0.8])).interval == (-inf, inf)
 
 
 def test_series_holds_cells_that_differ_in_one_factor_alone() -> None:

@@ -13,6 +13,7 @@ from csam_lightning.figures.cell import Matrix, draw_confusion, draw_curves
 from csam_lightning.figures.style import CLASS_COLOURS, class_styles, save, shown, styled
 from csam_lightning.reporting.cell_items import matrix
 from csam_lightning.reporting.cells import ReportCell, read_cell
+from csam_lightning.reporting.comparison import Comparison, compared
 from csam_lightning.reporting.evidence import SplitScores
 from csam_lightning.reporting.figures_data import (
     counts_after,
@@ -22,13 +23,18 @@ from csam_lightning.reporting.figures_data import (
     draw_metallizations,
 )
 from csam_lightning.reporting.figures_sweep import DRAWN, Chosen, draw_cost, draw_factor, draw_grid, draw_ranking
-from tests.reporting.conftest import CLASSES, MATRIX, Made, balance_csv, scans_csv, stored
+from csam_lightning.reporting.out_of_fold import parsed
+from tests.reporting.conftest import CLASSES, MATRIX, Made, Said, balance_csv, scans_csv, stored
 
 
 def cell(made: Made) -> ReportCell:
     found = read_cell(*stored(made))
     assert isinstance(found, ReportCell)
     return found
+
+
+UNKNOWN = Comparison([], {}, frozenset())
+"""No cell has predictions."""
 
 
 def points(line: Line2D) -> list[list[float]]:
@@ -75,14 +81,27 @@ def test_grid_writes_each_score_at_its_place() -> None:
 
 def test_ranking_draws_the_best_and_the_chosen() -> None:
     cells = [cell(Made(size=100 + n, f1=(0.9 - n / 100, 0.91 - n / 100))) for n in range(DRAWN + 5)]
-    figure = draw_ranking(cells, Chosen(cells[-1], cells[0]))
+    figure = draw_ranking(cells, UNKNOWN, Chosen(cells[-1], cells[0]))
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names == [one.name for one in [*cells[:DRAWN], cells[-1]]]
 
 
+def test_ranking_draws_scores_over_all_scans_and_parts_other_scans() -> None:
+    cells = [cell(Made(size=size, side=side)) for size, side in ((840, 100), (840, 50), (420, 100))]
+    said = [Said((9, 9, 9, 9)), Said((5, 6, 5, 7)), Said((8, 8, 8, 8), packages=5)]
+    predictions = {one.id: parsed(each.csv) for one, each in zip(cells, said, strict=True)}
+    comparison = compared(cells, predictions, cells)
+    axis = draw_ranking(cells, comparison, Chosen(cells[0], cells[1])).axes[0]
+    dots = [points(line)[0] for line in axis.lines if line.get_marker() == "o" and line.get_color() == "black"]
+    assert dots == [[pytest.approx(comparison.score(one).value), 3 - place] for place, one in enumerate(cells)]
+    bars = [points(line) for line in axis.lines if line.get_linewidth() == 5]
+    assert bars[1] == [[comparison.score(cells[1]).low, 2], [comparison.score(cells[1]).high, 2]]
+    assert [points(line)[0][1] for line in axis.lines if line.get_linestyle() == ":"] == [1.5]
+
+
 def test_ranking_of_single_folds_is_drawn(tmp_path: Path) -> None:
     cells = [cell(Made(size=size, f1=(0.5,))) for size in (420, 840)]
-    save(draw_ranking(cells, Chosen(cells[0], cells[0])), tmp_path / "ranking")
+    save(draw_ranking(cells, UNKNOWN, Chosen(None, cells[0])), tmp_path / "ranking")
     assert (tmp_path / "ranking.png").stat().st_size > 1000
 
 

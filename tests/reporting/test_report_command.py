@@ -18,9 +18,10 @@ from csam_lightning.report import folder_name, main
 from csam_lightning.reporting.assembly import assemble
 from csam_lightning.reporting.document import Document
 from csam_lightning.reporting.selection import select
+from csam_lightning.reporting.tables import markdown_text
 from csam_lightning.reporting.writing import write_report
 from csam_lightning.tracking.reading import StoreReader
-from tests.reporting.conftest import Made, Shop
+from tests.reporting.conftest import Made, Said, Shop
 
 HOSTILE = "<script>alert(1)</script>|[x](javascript:y)=\"'"
 GRID = [
@@ -42,7 +43,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
         ",data.size=700,700-100-8-grouped-0,,fold 0: its process was killed\n"
         ",data.size=999,,,data size 999 cannot be reached\n"
     )
-    grid = found.sweep("fold_sweep", *GRID, files={told: ""})
+    few = Said((9, 8, 9, 8), packages=5)
+    grid = found.sweep("fold_sweep", *((made, few if made.size == 420 else None) for made in GRID), files={told: ""})
     found.unfinished(Made(size=700), grid)
     bare = Shop(found.folder, experiment=HOSTILE)
     bare.cell(replace(GRID[0], params={"note": HOSTILE}), artifacts=False)
@@ -83,8 +85,11 @@ def test_command_writes_the_latest_sweep_s_report(
     done = command("report", MLFLOW_TRACKING_URI=shop.uri)
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "work" / "experiments" / "fold_sweep"
-    assert done.stdout.splitlines()[0].startswith("Read: sweep fold_sweep · 4 cells, from MLflow store sqlite:///")
-    assert "our rule: 840 px50 b8. " in done.stdout
+    first = "Use 840 px50 b8: macro F1 0.900 (95 % interval 0.883 to 0.900) on 400 held-out scans of 40 packages."
+    assert done.stdout.splitlines()[0] == first
+    assert "\nRead: sweep fold_sweep · 4 cells, from MLflow store sqlite:///" in done.stdout
+    assert "\nnext: python -m csam_lightning.predict model=" in done.stdout
+    assert "\nthe paper's published rule: 420 px" in done.stdout
     assert (
         "not drawn: Figure 6c: overfitting against batch size. No two cells differ in batch size alone." in done.stdout
     )
@@ -94,14 +99,23 @@ def test_command_writes_the_latest_sweep_s_report(
         f"{name}{kind}" for name in figures for kind in (".png", ".svg")
     }
     ranking = pd.read_csv(folder / "tables" / "ranking.csv")
-    assert ranking["macro F1"].tolist() == pytest.approx([0.845, 0.845, 0.425, 0.425])
-    assert ranking["macro F1 sd"].tolist() == pytest.approx([0.01 / 2**0.5] * 4)
+    assert ranking["rank"].tolist() == [1, 2, 1, 2]
+    assert ranking["scans"].tolist() == [400, 400, 200, 200]
+    assert ranking["macro F1"].tolist() == pytest.approx([0.9, 0.9, 0.85, 0.85], abs=0.01)
+    assert ranking["macro F1 over folds"].tolist() == pytest.approx([0.845, 0.845, 0.425, 0.425])
+    assert ranking["macro F1 over folds sd"].tolist() == pytest.approx([0.01 / 2**0.5] * 4)
+    assert (ranking["CI low"] < ranking["macro F1"]).all()
+    assert set(ranking["interval"]) == {"by package"}
+    assert ranking[["escape", "escape low", "escape high", "overkill"]].iloc[0].tolist() == [0.04, 0.01, 0.09, 0.02]
     page = Page((folder / "report.html").read_text())
+    assert page.text.index(first) < page.text.index("Read: ")
+    assert (folder / "tables" / "candidates.csv").is_file()
+    assert pd.read_csv(folder / "tables" / "data_sizes.csv")["common scans"].tolist() == [200]
     assert "700 px100 b8" in page.text  # the failed cell
     assert "fold 0: its process was killed" in page.text
     assert "data size 999 cannot be reached" in page.text  # of a job that never became a cell
     assert "2 more without results" in page.text
-    assert "macro F1 0.845" in (folder / "report.md").read_text()
+    assert f"**{markdown_text(first)}**" in (folder / "report.md").read_text()
 
 
 def test_page_is_one_file_that_needs_no_other(shop: Shop, tmp_path: Path) -> None:
@@ -124,7 +138,24 @@ def test_text_from_the_store_is_escaped(shop: Shop, tmp_path: Path) -> None:
     page = Page(write_report(document, tmp_path).read_text())
     assert f"experiment {HOSTILE}" in page.text
     assert set(page.tags) <= {
-        *("html", "head", "meta", "title", "style", "body", "h1", "h2", "ul", "li", "div", "p", "b", "figure", "img"),
+        *(
+            "html",
+            "head",
+            "meta",
+            "title",
+            "style",
+            "body",
+            "h1",
+            "h2",
+            "ul",
+            "li",
+            "div",
+            "p",
+            "b",
+            "pre",
+            "figure",
+            "img",
+        ),
         *("figcaption", "details", "summary", "table", "thead", "tbody", "tr", "th", "td"),
     }
     assert "<script" not in (tmp_path / "report.md").read_text().replace("\\<script", "")
@@ -184,6 +215,7 @@ def test_figure_7_shows_the_paper_s_numbers_at_its_sizes(shop: Shop) -> None:
         (["runs=fold_sweap"], r"^runs: 'fold_sweap' is no sweep, cell or experiment of the store; .* of fold_sweep, "),
         (["runs=[]"], "^runs: it names nothing; name sweeps, cells or an experiment, or give null$"),
         (["runs='700 px100 b8'"], r"^runs: cell 700 px100 b8 has no finished cell \(700 px100 b8: its run is FAILED"),
+        (["tolerance=2"], "^tolerance: input should be less than or equal to 1, not 2; "),
         (["tracking.experiment=nowhere"], "^tracking.experiment: the store .* has no experiment 'nowhere'"),
         (["tracking.experiment=Default"], "^tracking.experiment: experiment 'Default' holds no cells; train first$"),
         (["tracking.uri=mlruns"], "^tracking.uri: 'mlruns' is no address of an MLflow store"),

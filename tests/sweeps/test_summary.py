@@ -4,7 +4,16 @@ from pathlib import Path
 import pytest
 
 from csam_lightning.sweeps.folder import JobOutcome, SweepFolder
-from csam_lightning.sweeps.summary import COLUMNS, LOST, Ranked, Summary, grouped, print_summary, sum_up_sweep
+from csam_lightning.sweeps.summary import (
+    COLUMNS,
+    LOST,
+    NO_ADVICE,
+    Ranked,
+    Summary,
+    grouped,
+    print_summary,
+    sum_up_sweep,
+)
 from tests.sweeps.test_sweep_plan import planned
 
 
@@ -36,6 +45,26 @@ def test_cells_of_one_name_are_told_apart_by_their_overrides(scans_folder: Path,
         "24 px100 b8 · trainer.learning_rate=0.01",
         "24 px100 b16 other",
     ]
+
+
+def test_cells_validated_on_other_scans_are_ranked_apart(
+    scans_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = SweepFolder(tmp_path / "sweep")
+    plan = planned(scans_folder, "data.size=12,24", "data.batch_size=8,16")
+    for number, (size, score) in enumerate(((12, 0.9), (12, 0.8), (24, 0.5), (24, 0.7))):
+        results = tmp_path / str(number)
+        results.mkdir()
+        scores = dict.fromkeys(COLUMNS, score)
+        found = {"mean": scores, "std": scores, "out_of_fold": {"confusion_matrix": [[size - 2, 1], [0, 1]]}}
+        (results / "result.json").write_text(json.dumps(found))
+        folder.write(JobOutcome(number, f"id{number}", f"{size} {score}", str(results)))
+    summary = sum_up_sweep(plan, folder, over=True)
+    assert [cell.name for cell in summary.done] == ["24 0.7", "24 0.5", "12 0.9", "12 0.8"]
+    print_summary(summary)
+    said = capsys.readouterr().out
+    assert NO_ADVICE in said
+    assert said.index("24 0.5") < said.index("├") < said.index("12 0.9")
 
 
 def test_ranking_shortens_no_name(capsys: pytest.CaptureFixture[str]) -> None:
