@@ -1,11 +1,12 @@
 """Findings that take more than one row to see: contradictions within a package, labels, columns."""
 
-import difflib
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
-from csam_lightning.data.problems import Problem
+from csam_lightning.data.problems import Problem, Severity
 from csam_lightning.data.schema import Rules, nearest
+from csam_lightning.data.slips import is_a_slip
+from csam_lightning.data.spelling import look, part_keys, shown, spellings
 from csam_lightning.data.table import COLUMNS, TextTable
 
 RARE_SHARE = 0.05  # a label this rare beside one that reads alike is taken for a typing error
@@ -57,11 +58,12 @@ def _unread(name: str, absent: Sequence[str], where: str) -> Problem:
 def package_problems(table: TextTable) -> list[Problem]:
     """Return packages that contradict themselves.
 
-    Errors: one package written in two ways, two metallizations, both sides of the test split. A warning: two scans at
-    the same cycles.
+    Errors: one package in two spellings, two metallizations, both sides of the test split. Warnings: one metallization
+    in two spellings, two scans at the same cycles.
     """
     return [
         *_alike_packages(table),
+        *_alike_metallizations(table),
         *_contradictions(
             table,
             "metallization",
@@ -77,15 +79,28 @@ def package_problems(table: TextTable) -> list[Problem]:
 
 
 def _alike_packages(table: TextTable) -> Iterator[Problem]:
-    """Yield packages whose names differ in upper and lower case or spaces only: one part on both sides of a split."""
-    names = table.frame["package_id"].dropna().drop_duplicates()
-    folded = names.map(lambda name: "".join(name.casefold().split()))
-    for _, alike in names[folded.duplicated(keep=False)].groupby(folded, sort=False):
-        positions = alike.index.tolist()
-        said = ", ".join(f"'{names[position]}' ({table.place(position)})" for position in positions)
-        what = f"packages {said} differ only in upper and lower case or spaces"
+    """Yield packages that are one part in several spellings: its scans would stand on both sides of a split."""
+    for names, positions, said in _spelled(table, "package_id"):
+        folded = {"".join(name.casefold().split()) for name in names}
+        differ = "differ only in upper and lower case or spaces" if len(folded) == 1 else "are spellings of one part"
         mend = "write one part's package_id in one way, or tell two parts apart by more"
-        yield table.problem(positions[1], what, mend)
+        yield table.problem(positions[1], f"packages {said} {differ}", mend)
+
+
+def _alike_metallizations(table: TextTable) -> Iterator[Problem]:
+    for _, positions, said in _spelled(table, "metallization"):
+        what = f"metallizations {said} are spellings of one word"
+        yield table.problem(positions[1], what, "write it in one way", "warning")
+
+
+def _spelled(table: TextTable, column: str) -> Iterator[tuple[list[str], list[int], str]]:
+    """Yield the names in a column that are spellings of one, the first row of each, and both as text."""
+    cells = table.frame[column].dropna().drop_duplicates()
+    first = dict(zip(cells.tolist(), cells.index.tolist(), strict=True))
+    for names in spellings(list(first)):
+        positions = [first[name] for name in names]
+        places = zip(names, positions, strict=True)
+        yield names, positions, ", ".join(f"'{shown(name)}' ({table.place(position)})" for name, position in places)
 
 
 def _repeated_read_outs(table: TextTable) -> Iterator[Problem]:
@@ -149,29 +164,28 @@ def cycles_problems(table: TextTable) -> list[Problem]:
 
 
 def label_problems(table: TextTable) -> list[Problem]:
-    """Return labels that look like a mistyped other one; for manifests whose labels are the classes."""
+    """Return labels that are another one in another spelling, or look like a slip for it.
+
+    For manifests whose labels are the classes. An error where a reader cannot tell the labels apart, else warnings.
+    """
     counts = table.frame["label"].value_counts()
     problems = []
     for one, other in combinations(counts.index[:MOST_COMPARED], 2):
         frequent, rare = (one, other) if counts[one] >= counts[other] else (other, one)
-        if not _read_alike(frequent, rare, counts[rare] <= RARE_SHARE * counts[frequent]):
+        severity = _likeness(frequent, rare, counts[rare] <= RARE_SHARE * counts[frequent])
+        if severity is None:
             continue
         position = int((table.frame["label"] == rare).fillna(value=False).to_numpy().argmax())
         shares = f"in {counts[rare]} of {counts.sum()} scans", f"in {counts[frequent]}"
-        what = f"label '{rare}' ({shares[0]}) looks like '{frequent}' ({shares[1]})"
+        what = f"label '{shown(rare)}' ({shares[0]}) looks like '{shown(frequent)}' ({shares[1]})"
         mend = "correct it, or name the classes in data.classes"
-        problems.append(table.problem(position, what, mend, "warning"))
+        problems.append(table.problem(position, what, mend, severity))
     return problems
 
 
-def _read_alike(frequent: str, rare: str, rarely: bool) -> bool:
-    one, other = frequent.casefold(), rare.casefold()
-    if "".join(one.split()) == "".join(other.split()):
-        return True
-    return rarely and _is_a_slip(one, other)
-
-
-def _is_a_slip(one: str, other: str) -> bool:
-    """Return whether two labels read alike; labels that differ by their numbers only are told apart by them."""
-    undigited = ["".join(letter for letter in label if not letter.isdigit()) for label in (one, other)]
-    return undigited[0] != undigited[1] and difflib.SequenceMatcher(None, one, other).ratio() >= ALIKE
+def _likeness(frequent: str, rare: str, rarely: bool) -> Severity | None:
+    if look(frequent) == look(rare):
+        return "error"
+    if part_keys(frequent) & part_keys(rare) or (rarely and is_a_slip(frequent, rare, ALIKE)):
+        return "warning"
+    return None

@@ -117,7 +117,7 @@ def read_manifest(
     wanted = {"path": True, "label": need_labels, "package_id": need_packages}
     rules = Rules(None if classes is None else tuple(classes), tuple(name for name, needed in wanted.items() if needed))
     try:
-        table, problems = _read(Path(root))
+        table, problems = _read(Path(root), rules.classes)
     except InputError as error:
         return None, [Problem.of(error)]
     if package_pattern is not None and "package_id" not in table.header:
@@ -132,7 +132,7 @@ def read_manifest(
     return _validated(Path(root), table, rules, problems)
 
 
-def _read(root: Path) -> tuple[TextTable, list[Problem]]:
+def _read(root: Path, classes: Sequence[str] | None) -> tuple[TextTable, list[Problem]]:
     if not root.is_dir():
         what = "is a file, not a folder" if root.exists() else "no such folder"
         raise InputError(what, where=str(root), mend="set data.root to the folder that holds the manifest")
@@ -143,7 +143,7 @@ def _read(root: Path) -> tuple[TextTable, list[Problem]]:
             f"cannot be read: {error.strerror}", where=str(root), mend="make the folder readable"
         ) from error
     if not entries:
-        return read_tree(root)
+        return read_tree(root, classes)
     chosen = min(entries, key=lambda entry: FILE_NAMES.index(entry.name.lower()))
     table, problems = read_table(chosen)
     for other in entries:

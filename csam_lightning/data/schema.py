@@ -10,14 +10,19 @@ import numpy as np
 
 from csam_lightning.data.problems import Problem
 from csam_lightning.data.repetitions import repetitions
+from csam_lightning.data.slips import told_apart
+from csam_lightning.data.spelling import shown
 from csam_lightning.data.table import TextTable
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SPLITS: Final = ("train", "test")
-# Up to nine digits, so that a count fits any integer; ".0" is what a column of numbers with gaps is written as.
-CYCLES: Final = r"0*[0-9]{1,9}(\.0*)?"
+# Up to nine digits, so that a count fits any integer; ".0" is what a column of numbers with gaps is written as. A point
+# and three zeros are refused: in half of the world's spreadsheets they make a thousand.
+CYCLES: Final = r"0*[0-9]{1,9}(\.(?!000$)0*)?"
+GROUPED: Final = re.compile(r"[0-9]+|[0-9]{1,3}([.,'\u2019\xb4`\s])[0-9]{3}(?:\1[0-9]{3})*")
+CYCLES_END: Final = 10**9
 ABSOLUTE: Final = r"/|[A-Za-z]:"
 LEAVES: Final = r"\.\.(/|$)"
 # How other programs write an empty cell; taken for a package, all scans without one would be one part.
@@ -126,10 +131,33 @@ def _other_rules(rules: Rules) -> list[_Rule]:
         _Rule(
             "cycles",
             lambda cells: ~cells.str.fullmatch(CYCLES),
-            lambda cell: (f"cycles '{cell}' is no whole number from 0", "write 0, 100, 200, …"),
+            _no_cycles,
         ),
         _one_of("split", SPLITS),
     ]
+
+
+def _no_cycles(cell: str) -> tuple[str, str]:
+    readings = [str(reading) for reading in cycles_readings(cell)]
+    if not readings:
+        return f"cycles '{cell}' is no whole number from 0", "write 0, 100, 200, …"
+    if len(readings) == 1:
+        return f"cycles '{shown(cell)}' is not written in digits alone", f"write {readings[0]}"
+    return f"cycles '{shown(cell)}' can be read as {' or '.join(readings)}", f"write {' or '.join(readings)}"
+
+
+def cycles_readings(cell: str) -> list[int]:
+    """Return the whole numbers that a number with separators may stand for, the largest first.
+
+    A point, a comma, an apostrophe or a space separates thousands, three digits at a time; a point or a comma of
+    another kind separates the fraction, which must be zero.
+    """
+    found = set()
+    for at, mark in [(len(cell), ""), *((at, sign) for at, sign in enumerate(cell) if sign in ".,")]:
+        whole = GROUPED.fullmatch(cell[:at])
+        if whole and whole[1] != mark and not cell[at + 1 :].strip("0"):
+            found.add(int(re.sub("[^0-9]", "", whole[0])))
+    return sorted((number for number in found if number < CYCLES_END), reverse=True)
 
 
 def _printable(column: str) -> _Rule:
@@ -142,13 +170,15 @@ def _printable(column: str) -> _Rule:
 
 def _one_of(column: str, words: Sequence[str]) -> _Rule:
     return _Rule(
-        column, lambda cells: ~cells.isin(words), lambda cell: (f"unknown {column} '{cell}'", choice(cell, words))
+        column,
+        lambda cells: ~cells.isin(words),
+        lambda cell: (f"unknown {column} '{shown(cell)}'", choice(cell, words)),
     )
 
 
 def choice(word: str, words: Sequence[str]) -> str:
     """Return the mend for a word that is none of ``words``: the nearest, if one is near, and all of them."""
-    near = nearest(word, words)
+    near = nearest(word, [other for other in words if not told_apart(word, other)])
     meant = f"did you mean '{near}'? " if near else ""
     return f"{meant}write one of {', '.join(words)}"
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from csam_lightning.data.slips import told_apart
 from csam_lightning.errors import InputError
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def _lacking(
 def _meant(name: str, classes: Sequence[str], chosen: "pd.DataFrame") -> str:
     """Return a guess which class a rare label stands for, or nothing."""
     scans = chosen["label"].value_counts()
-    others = [other for other in classes if scans.get(other, 0) > scans[name]]
+    others = [other for other in classes if scans.get(other, 0) > scans[name] and not told_apart(name, other)]
     near = get_close_matches(name, others, n=1, cutoff=ALIKE)
     if not near:
         return ""

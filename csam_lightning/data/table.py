@@ -197,6 +197,8 @@ def _text_column(name: str, column: pa.ChunkedArray, source: str) -> pa.ChunkedA
     if name not in COLUMNS:
         return column[:0]
     try:
+        if pa.types.is_decimal(column.type):  # as text it would have all its zeros, and 1.000 could be a thousand
+            column = column.cast(pa.float64())
         text = column.cast(pa.string())
         text.validate(full=True)
     except pa.ArrowException as error:

@@ -143,3 +143,119 @@ def test_file_name_that_is_no_text(folder: "DataFolder") -> None:
     manifest, problems = folder.read(need_packages=False)
     assert list(map(str, problems)) == ["error: 'A/\\udcff.png': the file's name is not UTF-8 text; rename the file"]
     assert isinstance(manifest and manifest.table, pd.DataFrame)
+
+
+CLASSES = "if they are classes, name them in data.classes"
+SPLIT = "split (test for the scans of test, train for all others: cross-validation makes its own validation sets)"
+
+
+def test_read_outs_are_no_classes(folder: "DataFolder") -> None:
+    tree(folder, "0cyc/a.png", "100cyc/b.png", "500cyc/c.png")
+    assert folder.findings(need_packages=False) == [
+        (
+            "error: data: '0cyc', '100cyc', '500cyc' look like read-outs, not classes; "
+            f"write a manifest.csv with the columns path, label, package_id and cycles (of the read-out); {CLASSES}"
+        )
+    ]
+    assert folder.findings(need_packages=False, classes=["0cyc", "100cyc", "500cyc"]) == []
+
+
+def test_a_read_out_among_classes_is_a_warning(folder: "DataFolder") -> None:
+    tree(folder, "A/a.png", "B/b.png", "500cyc/c.png")
+    (finding,) = folder.findings(need_packages=False)
+    assert finding.startswith("warning: data: '500cyc' looks like read-outs, not classes; write a manifest.csv")
+
+
+@pytest.mark.parametrize("names", [("train/a.png", "test/b.png"), ("ok/a.png", "nok/b.png", "test/c.png")])
+def test_a_split_is_never_a_class(folder: "DataFolder", names: tuple[str, ...]) -> None:
+    tree(folder, *names)
+    (finding,) = folder.findings(need_packages=False)
+    assert finding.startswith("error: data: 'test'")
+    assert finding.endswith(f" and {SPLIT}; {CLASSES}")
+
+
+def test_a_table_that_lies_there_is_named(folder: "DataFolder") -> None:
+    tree(folder, "LOT7/a.png", "LOT8/b.png")
+    (folder.root / "labels.xlsx").write_bytes(b"")
+    (folder.root / "LOT7" / "notes.csv").write_bytes(b"")
+    finding = folder.findings(need_packages=False)[1]
+    assert finding.startswith("error: data: 'LOT7', 'LOT8' look like lots or parts, not classes; ")
+    assert "; 'labels.xlsx', 'LOT7/notes.csv' lie there: make of them a manifest.csv with the columns path, " in finding
+
+
+def test_a_manifest_in_the_folder_above_is_named(folder: "DataFolder") -> None:
+    tree(folder, "0h/a.png", "96h/b.png")
+    (folder.root.parent / "manifest.csv").write_text("path,label\n")
+    (finding,) = folder.findings(need_packages=False)
+    assert f"; manifest.csv lies in the folder above: set data.root={folder.root.parent} to read it" in finding
+
+
+@pytest.mark.parametrize(
+    ("names", "looks", "columns"),
+    [
+        (("train/A/a.png", "val/A/b.png", "test/A/c.png"), "'test', 'train', 'val' look like train and test", SPLIT),
+        (("LOT7/0cyc/a.png", "LOT7/500cyc/b.png"), "'LOT7' looks like lots or parts", "cycles (of the read-out)"),
+        (("LOT7/A/a.png", "LOT8/A/b.png"), "'LOT7', 'LOT8' look like lots or parts", "package_id with the lot in it"),
+    ],
+)
+def test_no_root_is_proposed_that_reads_a_part_or_no_classes(
+    folder: "DataFolder", names: tuple[str, ...], looks: str, columns: str
+) -> None:
+    tree(folder, *names)
+    (finding,) = folder.findings()
+    assert f"no class-named folders with images ({looks}" in finding
+    assert "; write a manifest.csv with the columns path, label" in finding
+    assert columns in finding
+    assert "data.root" not in finding
+
+
+def test_a_folder_of_a_manifest_is_proposed(folder: "DataFolder") -> None:
+    tree(folder, "LOT7/a.png")
+    (folder.root / "LOT7" / "manifest.csv").write_text("path,label\n")
+    assert f"; set data.root={folder.root / 'LOT7'} to read its manifest" in folder.findings()[1]
+
+
+def test_one_split_of_several_is_read_with_a_warning(folder: "DataFolder") -> None:
+    tree(folder, "train/A/a.png", "train/B/b.png", "test/A/c.png", "val/B/d.png", "docs/A/e.png")
+    folder.root = folder.root / "train"
+    assert folder.findings(need_packages=False) == [
+        (
+            "warning: train: 'test', 'val' lie beside it and are not read; to read them too, write a manifest.csv with "
+            f"the columns path, label, package_id and {SPLIT}, in {folder.root.parent}"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        (None, "it is empty"),
+        ("C/a.gif", "1 entries of other kinds, 'a.gif' among them"),
+        ("C/deeper/a.png", "images lie deeper in it"),
+    ],
+)
+def test_a_folder_without_an_image_is_missed(folder: "DataFolder", name: str | None, why: str) -> None:
+    tree(folder, "A/a.png", "B/b.png")
+    (folder.root / "C").mkdir()
+    if name == "C/a.gif":
+        (folder.root / name).write_bytes(b"GIF89a")
+    elif name:
+        tree(folder, name)
+    what = f"C: this folder holds no image, so it makes no class: {why}; put images "
+    (finding,) = folder.findings(need_packages=False)
+    assert finding.startswith(f"error: {what}")
+    assert finding.endswith(", or name the classes in data.classes without it")
+    (finding,) = folder.findings(need_packages=False, classes=["A", "B"])
+    assert finding.startswith(f"warning: {what}")
+
+
+def test_folders_that_systems_make_are_no_classes(folder: "DataFolder") -> None:
+    tree(folder, "A/a.png", "B/b.png", "Thumbs/a.png")
+    assert folder.findings(need_packages=False) == ["warning: Thumbs: is no class and is not read; delete the folder"]
+    assert folder.findings(need_packages=False, classes=["A", "B", "Thumbs"]) == []
+
+
+def test_a_class_that_is_a_link_to_nothing(folder: "DataFolder") -> None:
+    tree(folder, "A/a.png", "B/b.png")
+    (folder.root / "C").symlink_to(folder.root.parent / "gone")
+    assert folder.findings(need_packages=False) == ["error: C: the link leads nowhere; mend the link or delete it"]

@@ -1,6 +1,7 @@
 """Reading and validating manifests: every way in which one can be wrong has its message."""
 
 import logging
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -243,3 +244,12 @@ def test_load_logs_warnings(folder: "DataFolder", caplog: pytest.LogCaptureFixtu
             "the columns read are path, label, package_id, metallization, cycles, split"
         )
     ]
+
+
+def test_numbers_of_parquet_are_no_thousands(folder: "DataFolder") -> None:
+    table = pd.DataFrame({"path": ["a.png", "b.png"], "label": ["A", "B"], "package_id": ["P1", "P2"]})
+    for name in table["path"]:
+        folder.image(name)
+    for cycles in (pd.Series([1.0, 1000.0]), pd.Series([Decimal("1.000"), Decimal("1000.000")])):
+        table.assign(cycles=cycles).to_parquet(folder.root / "manifest.parquet")
+        assert folder.good().table["cycles"].to_list() == [1, 1000]

@@ -212,3 +212,119 @@ def test_two_scans_of_a_package_at_the_same_cycles(folder: "DataFolder") -> None
     ]
     folder.listed("a.png,A,P1,", "b.png,B,P1,", "c.png,B,,", header=header)
     assert folder.read(need_packages=False)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "escaped"),
+    [
+        ("17", "17.0", "17.0"),
+        ("007", "7", "7"),
+        ("P-17", "P\u201117", "P\\u201117"),
+        ("P17", "P17\u200b", "P17\\u200b"),
+        ("P17", "\u042017", "\\u042017"),
+    ],
+)
+def test_one_package_in_two_spellings(folder: "DataFolder", one: str, other: str, escaped: str) -> None:
+    folder.listed(f"a.png,A,{one}", "b.png,B,P2", f"c.png,B,{other}", f"d.png,A,{other}")
+    assert folder.findings() == [
+        (
+            f"error: manifest.csv row 4: packages '{one}' (manifest.csv row 2), '{escaped}' (manifest.csv row 4) "
+            "are spellings of one part; "
+            "write one part's package_id in one way, or tell two parts apart by more"
+        )
+    ]
+
+
+def test_one_package_in_two_spellings_of_file_names(folder: "DataFolder") -> None:
+    for name in ("A/P07_0.png", "A/P8_0.png", "B/P7_100.png"):
+        folder.image(name)
+    assert folder.findings(package_pattern="^[^_]+") == [
+        (
+            "error: B/P7_100.png: packages 'P07' (A/P07_0.png), 'P7' (B/P7_100.png) are spellings of one part; "
+            "write one part's package_id in one way, or tell two parts apart by more"
+        )
+    ]
+
+
+def test_one_metallization_in_two_spellings_is_a_warning(folder: "DataFolder") -> None:
+    folder.listed("a.png,A,P1,Ag", "b.png,B,P2,AG", "c.png,A,P3,Cu", header=f"{HEADER},metallization")
+    assert folder.findings() == [
+        (
+            "warning: manifest.csv row 3: metallizations 'Ag' (manifest.csv row 2), 'AG' (manifest.csv row 3) "
+            "are spellings of one word; write it in one way"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("label", "finding"),
+    [
+        ("OK\u200b", "error: manifest.csv row 4: label 'OK\\u200b' (in 1 of 4 scans) looks like 'OK' (in 2)"),
+        ("O\u041a", "error: manifest.csv row 4: label 'O\\u041a' (in 1 of 4 scans) looks like 'OK' (in 2)"),
+        ("ok", "warning: manifest.csv row 4: label 'ok' (in 1 of 4 scans) looks like 'OK' (in 2)"),
+    ],
+)
+def test_labels_that_a_reader_cannot_tell_apart_are_an_error(folder: "DataFolder", label: str, finding: str) -> None:
+    folder.listed("a.png,OK,P1", "b.png,OK,P2", f"c.png,{label},P3", "d.png,NG,P4")
+    assert folder.findings() == [f"{finding}; correct it, or name the classes in data.classes"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("ok", "nok"),
+        ("ok", "not ok"),
+        ("delam", "no_delam"),
+        ("delam", "nondelam"),
+        ("voids", "void-free"),
+        ("bonded", "unbonded"),
+        ("sound bond", "unsound bond"),
+        ("with voids", "without voids"),
+        ("A1", "A2"),
+        ("class A", "class B"),
+        ("typeA", "typeB"),
+        ("type I", "type II"),
+    ],
+)
+def test_denied_and_counted_labels_are_no_typing_errors(folder: "DataFolder", one: str, other: str) -> None:
+    folder.listed(*[f"{n}.png,{one},P{n}" for n in range(40)], f"x.png,{other},PX")
+    assert folder.findings() == []
+
+
+def test_a_denied_label_is_not_taken_for_a_class(folder: "DataFolder") -> None:
+    folder.listed("a.png,ok,P1", "b.png,worn,P2", "c.png,nok,P3")
+    finding = "error: manifest.csv row 4: unknown label 'nok'; write one of ok, worn"
+    assert folder.findings(classes=["ok", "worn"]) == [finding]
+
+
+@pytest.mark.parametrize(
+    ("cycles", "what", "mend"),
+    [
+        ("1.000", "can be read as 1000 or 1", "write 1000 or 1"),
+        ("1,000", "can be read as 1000 or 1", "write 1000 or 1"),
+        ("12.000", "can be read as 12000 or 12", "write 12000 or 12"),
+        ("1 000", "is not written in digits alone", "write 1000"),
+        ("1'000", "is not written in digits alone", "write 1000"),
+        ("1.000.000", "is not written in digits alone", "write 1000000"),
+        ("1.000,00", "is not written in digits alone", "write 1000"),
+        ("100,0", "is not written in digits alone", "write 100"),
+        ("0.000", "is not written in digits alone", "write 0"),
+    ],
+)
+def test_cycles_with_a_thousands_mark_are_refused(folder: "DataFolder", cycles: str, what: str, mend: str) -> None:
+    folder.listed(f'a.png,A,P1,"{cycles}"', "b.png,B,P2,100", header=f"{HEADER},cycles")
+    assert folder.findings() == [f"error: manifest.csv row 2: cycles '{cycles}' {what}; {mend}"]
+
+
+@pytest.mark.parametrize("space", ["\xa0", "\u202f", "\u2009"])
+def test_cycles_with_a_narrow_space(folder: "DataFolder", space: str) -> None:
+    folder.listed(f"a.png,A,P1,1{space}000", "b.png,B,P2,100", header=f"{HEADER},cycles")
+    assert folder.findings() == [
+        f"error: manifest.csv row 2: cycles '1{ascii(space)[1:-1]}000' is not written in digits alone; write 1000"
+    ]
+
+
+@pytest.mark.parametrize("cycles", ["100.0", "100.", "100.00", "0.0", "0100"])
+def test_cycles_as_a_column_with_gaps_writes_them(folder: "DataFolder", cycles: str) -> None:
+    folder.listed(f"a.png,A,P1,{cycles}", "b.png,B,P2,7", header=f"{HEADER},cycles")
+    assert folder.good().table["cycles"].to_list() == [float(cycles), 7]

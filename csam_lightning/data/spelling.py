@@ -1,0 +1,120 @@
+"""Spellings of one name: ``17`` and ``17.0``, ``P-17`` with another dash, ``P17`` with an invisible character."""
+
+import re
+import unicodedata
+from functools import cache
+from itertools import combinations
+
+CYRILLIC = str.maketrans("АВЕКМНОРСТУХІЅЈавекмнорстухіѕј", "ABEKMHOPCTYXISJabekmhopctyxisj")
+"""Letters that look like Latin ones, in capitals at least."""
+
+GREEK = str.maketrans("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαβεζηικνορτυχ", "ABEZHIKMNOPTYXabezhiknoptyx")
+"""The same, but for the small mu: it is the prefix of a unit, and µm is not mm."""
+
+LATIN = str.maketrans("\u0131\u0251\u0261", "iag")  # a dotless i, an alpha and a g of phonetic script
+SOFT_HYPHEN = "\xad"
+MARKS = re.compile("[\u034f\u115f\u1160\u180b-\u180f\u3164\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+"""Characters that no font draws but that are not of the category of format characters (Cf)."""
+
+PLAIN = re.compile("[\x00-\x7f\xc0-\xff]*")  # nothing invisible, nothing that looks like something else
+BLANK = "\u2800"  # Braille without a dot
+LINES = re.compile("[\u2043\u2212\u2796]")  # a bullet and minus signs, which are not of the category of dashes (Pd)
+WHOLE = re.compile(r"([0-9]+)[.,]0*")
+WORDS = re.compile(r"[\W_]+")
+PADDING = re.compile(r"(?<![0-9])(?<![0-9][.,])0+(?=[0-9])")
+
+
+def part_key(name: str, *, gap: str = "") -> str:
+    """Return the key that all spellings of a part's name share; the key of a key is the key itself.
+
+    Alike are: upper and lower case; full width, superscript and other forms of one character (Unicode's NFKC); digits
+    of any script; Cyrillic and Greek letters that look like Latin ones; dashes of any kind and the underscore, which
+    file names have in place of a dash; characters that are invisible; spaces; a number and the same with a point and
+    zeros, as a column of numbers with gaps is written; zeros before a number, as a spreadsheet drops them.
+
+    Not alike are ``1.5`` and ``15``, ``1.05`` and ``1.5``, ``1e3`` and ``1000``, ``1-12`` and ``11-2``, ``P17`` and
+    ``P-17`` (a die's coordinate may be negative), ``P10`` and ``P1O`` (a human reader has to know).
+
+    Args:
+        name: The name.
+        gap: What a space stands for.
+    """
+    return PADDING.sub("", _padded(name, gap))
+
+
+def part_keys(name: str) -> set[str]:
+    """Return the keys of a name, one for each way to read it; two spellings of one part share one.
+
+    A space stands for nothing or for a dash; so does the soft hyphen, which is drawn at the end of a line alone.
+    """
+    keys = {part_key(name)}
+    if SOFT_HYPHEN in name:
+        keys.add(part_key(name.replace(SOFT_HYPHEN, "-")))
+    if len(name.split()) > 1:
+        keys.add(part_key(name, gap="-"))
+    return keys
+
+
+def spellings(names: list[str]) -> list[list[str]]:
+    """Return the groups of different names that are spellings of one part, in the order of their first names.
+
+    Words of one length that differ by the places of their zeros, such as hexadecimal ``0a07`` and ``00a7``, are two.
+    """
+    groups: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        for key in part_keys(name):
+            groups.setdefault(key, []).append(name)
+    found = {tuple(group): None for group in groups.values() if len(group) > 1 and _any_alike(group)}
+    return [list(group) for group in found]
+
+
+def _any_alike(names: list[str]) -> bool:
+    padded = [WORDS.split(_padded(name, "")) for name in names]
+    return any(_are_alike(one, other) for one, other in combinations(padded, 2))
+
+
+def _are_alike(words: list[str], others: list[str]) -> bool:
+    pairs = zip(words, others, strict=False)
+    return all(word == other or len(word) != len(other) for word, other in pairs)
+
+
+def look(text: str) -> str:
+    """Return what a reader sees of a text: look-alike characters as one, invisible ones left out."""
+    if PLAIN.fullmatch(text):
+        return " ".join(text.split())
+    text = unicodedata.normalize("NFKC", text.replace(BLANK, " "))
+    text = unicodedata.normalize("NFD", text).translate(CYRILLIC).translate(GREEK).translate(LATIN)
+    seen = "".join(map(_seen, unicodedata.normalize("NFKC", text)))
+    return " ".join(unicodedata.normalize("NFKC", seen).split())
+
+
+def shown(text: str) -> str:
+    """Return a text for a message: characters that are invisible or look like others as Python's escapes."""
+    return "".join(sign if _is_plain(sign) else ascii(sign)[1:-1] for sign in text)
+
+
+@cache
+def _seen(sign: str) -> str:
+    if MARKS.match(sign):
+        return ""
+    match unicodedata.category(sign):
+        case "Cf":
+            return ""
+        case "Pd":
+            return "-"
+        case "Nd":
+            return str(unicodedata.decimal(sign))
+    return "-" if LINES.match(sign) else sign
+
+
+def _is_plain(sign: str) -> bool:
+    return sign.isprintable() and (sign.isspace() or look(sign) == sign)
+
+
+def _padded(name: str, gap: str) -> str:
+    """Return the key of a name whose numbers still have the zeros before them."""
+    text = gap.join(look(name).casefold().split()).replace("_", "-")
+    if not PLAIN.fullmatch(text):  # folding may have made other characters of one
+        text = gap.join(look(text).casefold().split())
+    whole = WHOLE.fullmatch(text)
+    return whole[1] if whole else text

@@ -1,0 +1,37 @@
+"""Folders that are no classes, by their names."""
+
+import pytest
+
+from csam_lightning.data.folder_names import kind, kinds
+
+
+@pytest.mark.parametrize(
+    ("names", "meant"),
+    [
+        ("train Train training val validation test testing test_set holdout hold-out eval fold_0 train2", "split"),
+        ("0cyc 500cyc 0h 168h t0 T0 t96 cycle_100 cycles500 100TC TC500 1000_cycles 0.5h pre post-stress", "read-out"),
+        ("LOT7 lot_A lot-AB12 L01 carrier3 tray_2 wafer12 W03 unit_A part12 P17 KW12 run3", "lot"),
+        ("2024-05-01 20240501 01.05.2024 2024_W12 2024-05", "date"),
+    ],
+)
+def test_folders_that_are_no_classes(names: str, meant: str) -> None:
+    assert {name: kind(name) for name in names.split()} == dict.fromkeys(names.split(), meant)
+
+
+def test_folders_that_may_be_classes() -> None:
+    names = "A B C1 L1 OK nok void none delam no_delam die_pad wafer crack grade1 class2 pass fail Ag testable 7"
+    assert {name: kind(name) for name in names.split()} == dict.fromkeys(names.split())
+
+
+@pytest.mark.parametrize("names", ["0 1", "1 2 3", "1 3 5", "00 01 02", "0 1 2 3 4 5 6 7 8 9 10 11"])
+def test_small_numbers_and_numbers_that_count_may_be_classes(names: str) -> None:
+    assert kinds(names.split()) == {}
+
+
+@pytest.mark.parametrize("names", ["0 500", "0 100 200", "10 20", "2023 2024", "0 1 2 3 50"])
+def test_other_numbers_are_read_outs(names: str) -> None:
+    assert kinds(names.split()) == dict.fromkeys(names.split(), "read-out")
+
+
+def test_parts_are_parts_however_many_digits_they_have() -> None:
+    assert kinds(["P9", "P10"]) == {"P9": "lot", "P10": "lot"}

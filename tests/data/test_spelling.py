@@ -1,0 +1,123 @@
+"""Spellings of one part, and names that are two."""
+
+# ruff: noqa: RUF001 -- letters that look like others are what is tested
+
+import hashlib
+import string
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from csam_lightning.data.spelling import look, part_key, part_keys, shown, spellings
+
+DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d\u2043\u2796_"
+INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u200e\u200f\u202a\u202e\u2066\xad\ufe0f\U000e0100\u034f"
+SPACES = " \xa0\u2009\u202f\u3000\u2800"
+LOOKALIKES = dict(zip("ABEKMHOPCTXaeopcyx", "АВЕКМНОРСТХаеорсух", strict=True)) | {
+    "Z": "Ζ",
+    "I": "Ι",
+    "N": "Ν",
+    "Y": "Υ",
+}
+
+words = st.text(string.ascii_letters, min_size=1, max_size=4)
+numbers = st.integers(0, 9999).map(str)
+ids = st.lists(st.tuples(words, st.sampled_from(["", "-", "."]), numbers).map("".join), min_size=1, max_size=3).map(
+    "-".join
+)
+
+
+@st.composite
+def changes(draw: st.DrawFn) -> tuple[str, str]:
+    """Return an id and another spelling of it, by a single change."""
+    name = draw(ids)
+    at = draw(st.integers(0, len(name)))
+    kind = draw(st.sampled_from(["case", "wide", "dash", "invisible", "look-alike", "space", "zeros"]))
+    if kind == "case":
+        return name, name.swapcase()
+    if kind == "wide":
+        return name, "".join(chr(ord(sign) + 0xFEE0) if sign.isalnum() else sign for sign in name)
+    if kind == "dash":
+        return name, name.replace("-", draw(st.sampled_from(DASHES)))
+    if kind == "look-alike":
+        return name, "".join(LOOKALIKES.get(sign, sign) for sign in name)
+    if kind == "zeros":
+        start = next(position for position, sign in enumerate(name) if sign.isdigit())
+        return name, name if name[start - 1] == "." else f"{name[:start]}00{name[start:]}"
+    added = draw(st.sampled_from(INVISIBLE if kind == "invisible" else SPACES))
+    return name, f"{name[:at]}{added}{name[at:]}"
+
+
+@given(changes())
+def test_a_single_change_makes_no_other_part(pair: tuple[str, str]) -> None:
+    one, other = pair
+    assert part_keys(one) & part_keys(other)
+    assert one == other or spellings([one, other]) == [[one, other]]
+
+
+@given(st.text(max_size=12) | ids)
+def test_the_key_of_a_key_is_the_key(name: str) -> None:
+    assert part_key(part_key(name)) == part_key(name)
+    assert look(look(name)) == look(name)
+
+
+@given(st.sets(st.integers(0, 10**6), min_size=2, max_size=20), st.sampled_from(["", "P", "LOT1-", "L2_P", "ü"]))
+def test_other_numbers_are_other_parts(values: set[int], prefix: str) -> None:
+    assert spellings([f"{prefix}{value}" for value in values]) == []
+
+
+@given(st.integers(0, 10**6))
+def test_a_number_as_a_column_with_gaps_writes_it(value: int) -> None:
+    assert spellings([str(value), f"{float(value):.1f}"]) == [[str(value), f"{value}.0"]]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("P1", "P10"),
+        ("17", "170"),
+        ("1.5", "15"),
+        ("1.05", "1.5"),
+        ("1.1", "1.10"),
+        ("1e3", "1000"),
+        ("1-12", "11-2"),
+        ("x-1", "x1"),
+        ("0a07", "00a7"),
+        ("5µm", "5mm"),
+        ("P17A", "P17B"),
+    ],
+)
+def test_names_of_two_parts(one: str, other: str) -> None:
+    assert spellings([one, other]) == []
+
+
+def test_hashes_are_no_spellings_of_each_other() -> None:
+    hashes = [hashlib.sha256(str(number).encode()).hexdigest()[:6] for number in range(20_000)]
+    assert spellings(hashes) == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("17", "17.0"),
+        ("17", "0017,00"),
+        ("LOT1-07", "LOT01-7"),
+        ("P 17", "P_17"),
+        ("P1 07", "P1 7"),
+        ("P\xad17", "P17"),
+        ("P\xad17", "P-17"),
+        ("Р17", "p17"),
+        ("Ⅳ", "IV"),
+        ("٣", "3"),
+        ("straße", "STRASSE"),
+        ("Ä1", unicodedata.normalize("NFD", "ä1")),
+    ],
+)
+def test_spellings_of_one_part(one: str, other: str) -> None:
+    assert spellings(["other", one, "another", other]) == [[one, other]]
+
+
+def test_escapes_are_shown_for_what_a_reader_cannot_see() -> None:
+    assert shown("Prüfling 7 P\u200b Р17 P\u201117") == r"Prüfling 7 P\u200b \u042017 P\u201117"
