@@ -1,5 +1,6 @@
 """Sends what is known of a cell to MLflow, each thing once, and never lets a store's trouble reach the training."""
 
+import json
 import logging
 import time
 from collections.abc import Callable, Mapping
