@@ -77,8 +77,8 @@ process held. The target compares the best of each, whatever the number of proce
 start to the report's end, with decoding of scans that the cache does not hold. Cells that two sweeps share are trained
 once.""",
     "grid": """The tenth: its i-th cell has the i-th data size, image size and batch size, each counted round and round.
-Extrapolated by the greatest of three ratios of the whole grid to the tenth: of cells, of steps, of pixels. A cell's time
-is made of what each cell costs, each step and each pixel, so no mixture of them makes the grid's time more.""",
+Extrapolated by the greatest of three ratios of the whole grid to the tenth: of cells, of steps, of pixels. A cell's
+time is made of what each cell costs, each step and each pixel, so no mixture of them makes the grid's time more.""",
 }
 
 
