@@ -60,7 +60,7 @@ FULL = Sizes(Task(100, 8, 672), CellTask(840, 100, 8, epochs=5), PAPER)
 TINY = Sizes(
     Task(32, 8, 16),
     CellTask(140, 32, 64, epochs=1, simulation=LATE),
-    Grid((60, 120), (20,), (SIDE, 40), (32, 64), (120, SIDE, 64), folds=2, epochs=1),
+    Grid((60, 90, 120), (SIDE, 40), (32, 64), (120, SIDE, 64), folds=2, epochs=1),
     processes=(1, 2),
     epochs=1,
     scans=120,
@@ -75,11 +75,10 @@ process held. The target compares the best of each, whatever the number of proce
     "cell": "The cell: whole commands in turns, start-up included; usual is benchmarks/usual.py, in fp32.",
     "sweeps": """The sweeps: the product's commands one after the other, cells side by side, from the first command's
 start to the report's end, with decoding of scans that the cache does not hold. Cells that two sweeps share are trained
-once. 280 images are left out: in the simulated set they hold too few packages of one class for five folds.""",
+once.""",
     "grid": """The tenth: its i-th cell has the i-th data size, image size and batch size, each counted round and round.
-Extrapolated by the greatest of three ratios of the whole grid (280 images among it, as if they could be trained) to the
-tenth: of cells, of steps, of pixels. A cell's time is made of what each cell costs, each step and each pixel, so no
-mixture of them makes the grid's time more.""",
+Extrapolated by the greatest of three ratios of the whole grid to the tenth: of cells, of steps, of pixels. A cell's
+time is made of what each cell costs, each step and each pixel, so no mixture of them makes the grid's time more.""",
 }
 
 

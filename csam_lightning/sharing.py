@@ -1,5 +1,6 @@
 """How the cells that run side by side on one machine share its cores, its memory and its GPUs' memory."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import inf
 
@@ -25,11 +26,16 @@ took 0.2 GB more than reckoned in batches of 4. What ``SHARE_FOR_FOLDS`` leaves 
 CUDA_CONTEXT_BYTES = 0.5e9
 """Memory of a GPU that a process takes before it does anything there, about."""
 
+HERE = ("BasicLauncher", "JoblibLauncher", "LocalLauncher", "RayLauncher")
+"""Hydra's launchers that run cells on the machine that launches them, Ray's unless it joins a Ray that is there."""
+
 SHARE_FOR_FOLDS = 0.8
 """Of a machine's memory, and of a GPU's; the rest is for what watches the folds, for files and for the system."""
 
 
-def with_share_of_machine(config: TrainConfig, launcher: DictConfig) -> TrainConfig:
+def with_share_of_machine(
+    config: TrainConfig, launcher: DictConfig, free: Callable[[], Sequence[int]] = free_gpu_memory
+) -> TrainConfig:
     """Return ``config`` with so many folds side by side as a cell has room for; a given number stays.
 
     Room is cores, memory and, where a GPU trains each fold, the GPUs' free memory.
@@ -37,6 +43,7 @@ def with_share_of_machine(config: TrainConfig, launcher: DictConfig) -> TrainCon
     Args:
         config: A cell's settings.
         launcher: Hydra's launcher, see :func:`_cores_of_a_cell`.
+        free: Returns the bytes that are free on each GPU.
     """
     if config.trainer.processes is not None:
         return config
@@ -45,7 +52,7 @@ def with_share_of_machine(config: TrainConfig, launcher: DictConfig) -> TrainCon
     room = (
         cores // config.trainer.cores_per_fold,
         usable_memory() * share // fold_memory(config),
-        _folds_on_gpus(config, share),
+        _folds_on_gpus(config, share, free),
     )
     processes = max(1, int(min(room)))
     return replace(config, trainer=replace(config.trainer, processes=processes))
@@ -61,13 +68,21 @@ def check_launcher(launcher: DictConfig) -> None:
         raise InputError("no cell would run", where="hydra.launcher.n_jobs", mend="give 2, 3, … or -1, one per core")
 
 
+def cells_at_once(launcher: DictConfig) -> int | None:
+    """Return how many cells Hydra's launcher runs side by side on this machine; None where it runs them elsewhere."""
+    kind = str(launcher.get("_target_")).rpartition(".")[2]
+    if kind not in HERE or (kind == "RayLauncher" and launcher.ray.init.get("address") not in {None, "local"}):
+        return None
+    return max(1, round(usable_cores() / _cores_of_a_cell(launcher)))
+
+
 def fold_memory(config: TrainConfig) -> float:
     """Return how many bytes a fold's processes take on a CPU; on a GPU they take less of the machine's own memory."""
     alone, per_pixel = FOLD_BYTES[config.model.arch]
     return alone * config.trainer.devices + per_pixel * config.data.batch_size * config.data.image_size**2
 
 
-def _folds_on_gpus(config: TrainConfig, share: float) -> float:
+def _folds_on_gpus(config: TrainConfig, share: float, free: Callable[[], Sequence[int]]) -> float:
     """Return how many folds, dealt out evenly, ``share`` of the GPUs' free memory holds; infinity where none is used.
 
     What a fold takes there was never measured. It is reckoned as a CUDA context and all that its process takes on a
@@ -75,9 +90,9 @@ def _folds_on_gpus(config: TrainConfig, share: float) -> float:
     """
     if config.trainer.accelerator not in MAYBE_NVIDIA or config.trainer.devices > 1:
         return inf
-    free = free_gpu_memory()
+    gpus = free()
     fold = CUDA_CONTEXT_BYTES + fold_memory(config)
-    return len(free) * (min(free) * share // fold) if free else inf
+    return len(gpus) * (min(gpus) * share // fold) if gpus else inf
 
 
 def _cores_of_a_cell(launcher: DictConfig) -> float:

@@ -305,8 +305,8 @@ def test_a_process_that_fails_says_why() -> None:
 
 def test_the_tenth_is_spread_evenly_over_the_grid() -> None:
     tenth = PAPER.tenth
-    assert len(PAPER.cells) == 175
-    assert len(set(tenth)) == 18
+    assert len(PAPER.cells) == 140
+    assert len(set(tenth)) == 14
     assert set(tenth) < set(PAPER.cells)
     for place, values in enumerate((PAPER.sizes, PAPER.image_sizes, PAPER.batch_sizes)):
         often = Counter(cell[place] for cell in tenth)

@@ -221,6 +221,32 @@ def surely_splits(labels: "NDArray[np.str_]", packages: "NDArray[np.str_]", *, n
     return bool((carries.sum(axis=0) > (num_folds - 1) * np.maximum(others, 1)).all())
 
 
+def check_folds(
+    table: "pd.DataFrame",
+    *,
+    classes: Sequence[str],
+    size: int | None,
+    protocol: Protocol,
+    num_folds: int,
+    seed: int,
+) -> None:
+    """Check that :func:`make_folds` can make folds of the same arguments, in most cases without making them.
+
+    Making them loads scikit-learn, which takes a second.
+
+    Raises:
+        InputError: It cannot.
+    """
+    for error in check_classes(table, size, classes=classes, protocol=protocol, num_folds=num_folds, seed=seed):
+        raise error
+    if protocol == "published":
+        return
+    chosen = table.iloc[choose_scans(table, size, seed=seed)]
+    labels, packages = (chosen[column].to_numpy(dtype=str) for column in ("label", "package_id"))
+    if not surely_splits(labels, packages, num_folds=num_folds):
+        make_folds(table, classes=classes, size=size, protocol=protocol, num_folds=num_folds, seed=seed)
+
+
 def _carried(labels: "NDArray[np.str_]", packages: "NDArray[np.str_]") -> "tuple[NDArray[np.int64], NDArray[np.bool_]]":
     """Return the number of each scan's package, and which package carries which class, (packages, classes)."""
     names, package = np.unique(packages, return_inverse=True)

@@ -3,7 +3,7 @@
 import copy
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -16,8 +16,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from csam_lightning.cli import one_line
 from csam_lightning.config import TrainConfig
+from csam_lightning.data.folds import check_folds
 from csam_lightning.data.scans import fingerprint
-from csam_lightning.data.selection import check_classes
 from csam_lightning.data.summary import training_scans
 from csam_lightning.errors import InputError
 from csam_lightning.evaluation.identity import CellKey, read_data, settled
@@ -28,43 +28,53 @@ if TYPE_CHECKING:
 
     from csam_lightning.data.manifest import Manifest
 
-STEP_IN_IMAGES = 50 / 15
-"""Fixed time of a training step over the time of one image of 100×100 px, both measured on a CPU core: a small batch
-costs more than its share."""
-
 
 @dataclass(frozen=True)
 class PlannedJob:
     """One job of a sweep.
 
     Attributes:
-        number: Its number, as Hydra counts.
+        number: Its number, as Hydra counts the jobs that it launches.
         label: The overrides that set it apart from the other jobs.
-        key: Its cell; None where its settings or data are bad: the job will fail alone.
-        reason: What is bad about them.
+        key: Its cell.
+        overrides: All its overrides.
     """
 
     number: int
     label: str
-    key: CellKey | None
-    reason: str | None = None
+    key: CellKey
+    overrides: Sequence[str]
+
+
+@dataclass(frozen=True)
+class ImpossibleJob:
+    """One job that is never launched: its settings or data are bad.
+
+    Attributes:
+        label: The overrides that set it apart from the other jobs.
+        reason: What is bad about them, in one line.
+    """
+
+    label: str
+    reason: str
 
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """All jobs of a sweep."""
+    """All jobs of a sweep: those to launch, and those that are known to be impossible."""
 
     jobs: tuple[PlannedJob, ...]
+    impossible: tuple[ImpossibleJob, ...] = ()
 
     @cached_property
     def cells(self) -> dict[str, CellKey]:
-        """The sweep's cells by id, each once."""
-        return {job.key.id: job.key for job in self.jobs if job.key is not None}
+        """The cells to train by id, each once."""
+        return {job.key.id: job.key for job in self.jobs}
 
     @cached_property
     def id(self) -> str:
         """Twelve hexadecimal digits that stand for the set of cells: equal grids are the same sweep taken up again."""
-        asked = sorted({job.key.id if job.key is not None else job.label for job in self.jobs})
+        asked = sorted({*self.cells, *(job.label for job in self.impossible)})
         return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:12]
 
     @property
@@ -76,18 +86,6 @@ class SweepPlan:
     def finished(self) -> int:
         """Folds that are trained already."""
         return sum(len(key.chosen_numbers) - len(key.unfinished_numbers) for key in self.cells.values())
-
-
-def work(key: CellKey) -> float:
-    """Return how much training a cell has left by now, in images of 100×100 px, counting a step's fixed time as images.
-
-    A convolution's cost grows with the number of pixels; see ``STEP_IN_IMAGES`` for the rest.
-    """
-    data, folds = key.config.data, key.config.data.num_folds
-    done = [0 if key.config.force else len(key.fold_folder(fold).read_history()) for fold in key.unfinished_numbers]
-    epochs = key.config.trainer.max_epochs * len(done) - sum(done)
-    images = key.size * (folds - 1) / folds * epochs
-    return images * ((data.image_size / 100) ** 2 + STEP_IN_IMAGES / data.batch_size)
 
 
 def plan_sweep(config: DictConfig, settings: Callable[[DictConfig], TrainConfig]) -> SweepPlan:
@@ -104,16 +102,17 @@ def plan_sweep(config: DictConfig, settings: Callable[[DictConfig], TrainConfig]
     jobs = _jobs(config, loader)
     known: dict[str, tuple[Manifest, str]] = {}
     common = set.intersection(*map(set, jobs)) if len(jobs) > 1 else set()
-    planned = []
-    for number, overrides in enumerate(track(jobs, description="planning the sweep", total=len(jobs))):
+    planned: list[PlannedJob] = []
+    impossible: list[ImpossibleJob] = []
+    for overrides in track(jobs, description="planning the sweep", total=len(jobs)):
         label = " ".join(override for override in overrides if override not in common)
         try:
             key = _key(settings(_composed(config, loader, overrides)), known)
         except (InputError, OmegaConfBaseException) as error:
-            planned.append(PlannedJob(number, label, None, one_line(error)))
+            impossible.append(ImpossibleJob(label, one_line(error)))
         else:
-            planned.append(PlannedJob(number, label, key))
-    return SweepPlan(tuple(planned))
+            planned.append(PlannedJob(len(planned), label, key, overrides))
+    return SweepPlan(tuple(planned), tuple(impossible))
 
 
 def _jobs(config: DictConfig, loader: "ConfigLoader") -> list[list[str]]:
@@ -141,14 +140,12 @@ def _key(config: TrainConfig, known: dict[str, tuple["Manifest", str]]) -> CellK
         known[source] = (manifest, fingerprint(manifest))
     manifest, digest = known[source]
     scans = training_scans(manifest)
-    errors = check_classes(
+    check_folds(
         scans,
-        data.size,
         classes=manifest.classes,
+        size=data.size,
         protocol=data.protocol.value,
         num_folds=data.num_folds,
         seed=config.seed,
     )
-    if errors:
-        raise errors[0]
     return CellKey(config, manifest.classes, digest, len(scans))

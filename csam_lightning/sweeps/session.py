@@ -16,6 +16,8 @@ from csam_lightning.locks import sweep_locked_if_free
 from csam_lightning.sharing import check_launcher
 from csam_lightning.sweeps.closing import SweepRefusedError, begun
 from csam_lightning.sweeps.folder import SweepFolder
+from csam_lightning.sweeps.launching import launch_planned_jobs_only
+from csam_lightning.sweeps.pace import expected_pace
 from csam_lightning.sweeps.plan import SweepPlan, plan_sweep
 from csam_lightning.sweeps.ray import prepare_ray
 from csam_lightning.sweeps.summary import LOST, Summary, grouped, print_summary, sum_up_sweep, write_summary
@@ -43,9 +45,9 @@ class Sweep:
         self.plan = plan_sweep(config, job_settings)
         if not self.plan.cells:
             raise InputError(
-                f"none of the sweep's {len(self.plan.jobs)} jobs can run",
+                f"none of the sweep's {len(self.plan.impossible)} jobs can run",
                 where="configuration",
-                mend=f"the first, {self.plan.jobs[0].label}, says: {self.plan.jobs[0].reason}",
+                mend=f"the first, {self.plan.impossible[0].label}, says: {self.plan.impossible[0].reason}",
             )
         output = Path(config.output_dir).expanduser()
         self.run = SweepRun(
@@ -55,12 +57,13 @@ class Sweep:
         self._open = ExitStack()
         self._leads = self._open.enter_context(sweep_locked_if_free(self.run.folder))
         self.folder.write_grid(self.run.folder)
-        print(told(self.plan))  # noqa: T201 - what the user reads before anything starts
+        print(told(self.plan), flush=True)  # noqa: T201 - what the user reads before anything starts
+        pace = expected_pace(self.plan, config.hydra.launcher)
         self.run.describe(*_description(self.plan, config))
         if self._leads:
             self.run.begin()
         self._telling = ExitStack()
-        self._telling.enter_context(progress_told(self.plan, self.folder))
+        self._telling.enter_context(progress_told(self.plan, self.folder, pace))
 
     def close(self, *, over: bool, lost: str = LOST) -> Summary:
         """Sum up and tell what came out; end the sweep's run.
@@ -77,7 +80,7 @@ class Sweep:
             for file in files:
                 print(f"{'figure ' if file.suffix == '.png' else 'summary'}  {file}")  # noqa: T201
             status = "FAILED" if summary.failed else "FINISHED" if over else "KILLED"
-            counts = {"cells/done": len(summary.done), "cells/failed": len(summary.failed)}
+            counts = {f"cells/{outcome}": count for outcome, count in summary.counts.items()}
             if self._leads:
                 self.run.close(status, counts, files)
         return summary
@@ -96,6 +99,7 @@ class BeginSweep(Callback):
             check_launcher(config.hydra.launcher)
             prepare_ray(config.hydra.launcher)
             begun.append(Sweep(config))
+            launch_planned_jobs_only()
         except (InputError, HydraException, OmegaConfBaseException, OSError) as error:
             raise SweepRefusedError(error) from error
 
@@ -117,12 +121,11 @@ def told(plan: SweepPlan) -> str:
     """Return what the sweep is going to do, for a person."""
     trained = f"{plan.trainings} trainings (folds), of which {plan.finished} are there already"
     lines = [f"sweep {plan.id}: {len(plan.cells)} cells, {trained}"]
-    bad = [job for job in plan.jobs if job.key is None]
-    if len(plan.jobs) - len(bad) > len(plan.cells):
-        lines.append(f"{len(plan.jobs) - len(bad)} jobs ask for them; a cell that is asked for again is trained once")
-    if bad:
-        failures = grouped((job.label, job.reason or "") for job in bad)
-        lines += ["These will fail, the others go on:", *(f"  {failure}" for failure in failures)]
+    if len(plan.jobs) > len(plan.cells):
+        lines.append(f"{len(plan.jobs)} jobs ask for them; a cell that is asked for again is trained once")
+    if plan.impossible:
+        reasons = grouped((job.label, job.reason) for job in plan.impossible)
+        lines += ["Impossible, and left out:", *(f"  {reason}" for reason in reasons)]
     return "\n".join(lines)
 
 

@@ -82,11 +82,18 @@ class Summary:
         done: Cells that are done, each once; those validated on the same scans together, best macro F1 first.
         failed: Jobs that failed, in order.
         left: Number of jobs that an interruption left undone.
+        impossible: Jobs that were never launched, in order.
     """
 
     done: Sequence[Ranked]
     failed: Sequence[Failed]
     left: int
+    impossible: Sequence[Failed] = ()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many cells are done, how many failed, and how many are impossible."""
+        return {"done": len(self.done), "failed": len(self.failed), "impossible": len(self.impossible)}
 
 
 def sum_up_sweep(plan: SweepPlan, folder: SweepFolder, *, over: bool, lost: str = LOST) -> Summary:
@@ -111,7 +118,8 @@ def sum_up_sweep(plan: SweepPlan, folder: SweepFolder, *, over: bool, lost: str 
     silent = [job for job in plan.jobs if job.number not in outcomes]
     if over:
         failed += [Failed(job.label, lost) for job in silent]
-    return Summary(sorted(ranked, key=_place), failed, 0 if over else len(silent))
+    impossible = [Failed(job.label, job.reason) for job in plan.impossible]
+    return Summary(sorted(ranked, key=_place), failed, 0 if over else len(silent), impossible)
 
 
 def _place(cell: Ranked) -> tuple[int, str, float]:
@@ -152,6 +160,12 @@ def print_summary(summary: Summary) -> None:
     _print_failures(on, summary.failed)
     if summary.left:
         on.print(f"\nJobs that are not done: {summary.left}. The same command goes on with them.", markup=False)
+    on.print(f"\n{_counted(summary)}", markup=False)
+
+
+def _counted(summary: Summary) -> str:
+    told = "{done} cells done, {failed} failed".format(**summary.counts)
+    return f"{told}, {len(summary.impossible)} impossible (listed above)" if summary.impossible else told
 
 
 def _ranking(cells: Iterable[Ranked]) -> Table:
@@ -178,7 +192,7 @@ def _print_failures(on: Console, failed: Sequence[Failed]) -> None:
 
 
 def grouped(failures: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """Yield a line for each job that failed; ``MANY`` of one reason that share overrides are told in one.
+    """Yield a line for each reason: its jobs or, of ``MANY``, their number and the overrides that they share.
 
     Args:
         failures: Of each job the overrides that set it apart, and why it fails.
@@ -189,10 +203,8 @@ def grouped(failures: Iterable[tuple[str, str]]) -> Iterator[str]:
     for reason, jobs in labels.items():
         first, *others = (job.split() for job in jobs)
         shared = " ".join(override for override in first if all(override in other for other in others))
-        if len(jobs) >= MANY and shared:
-            yield f"{len(jobs)} jobs with {shared}: {reason}"
-        else:
-            yield from (f"{label}: {reason}" for label in jobs)
+        which = f"{len(jobs)} jobs with {shared}" if len(jobs) >= MANY and shared else "; ".join(jobs)
+        yield f"{which}: {reason}"
 
 
 def write_summary(summary: Summary, folder: Path) -> dict[Path, str]:
@@ -201,13 +213,15 @@ def write_summary(summary: Summary, folder: Path) -> dict[Path, str]:
     with written_atomically(table) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         spreads = [f"{metric}{suffix}" for metric in COLUMNS for suffix in ("", "_std")]
-        writer.writerow(["rank", "cell", "cell_id", "run_id", *spreads, "seconds", "reason"])
+        writer.writerow(["rank", "cell", "cell_id", "run_id", *spreads, "seconds", "reason", "outcome"])
         for rank, cell in enumerate(summary.done, start=1):
             numbers = [cell.result[kind][metric] for metric in COLUMNS for kind in ("mean", "std")]
             ids = [cell.result["cell_id"], cell.result["run_id"]]
-            writer.writerow([rank, cell.name, *ids, *numbers, cell.result["seconds"], ""])
-        for job in summary.failed:
-            writer.writerow(["", job.label, job.cell_id, "", *[""] * len(spreads), "", job.reason])
+            writer.writerow([rank, cell.name, *ids, *numbers, cell.result["seconds"], "", "done"])
+        for outcome, jobs in (("failed", summary.failed), ("impossible", summary.impossible)):
+            for job in jobs:
+                row = ["", job.label, job.cell_id, "", *[""] * len(spreads), "", job.reason, outcome]
+                writer.writerow(row)
     if not summary.done:
         return {table: ""}
     with written_atomically(figure) as temporary:

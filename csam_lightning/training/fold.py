@@ -29,7 +29,7 @@ from csam_lightning.training.layout import lay_out
 from csam_lightning.training.ranks import check_shares, joined, trainer_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sized
+    from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 
     from numpy.typing import NDArray
 
@@ -65,20 +65,20 @@ def train_fold(
     if rank.leads:
         _tidy(folder, rank)
     check_shares(job, rank.of)
-    _prepare_process(job)
+    prepare_process(job)
     pixels = np.load(job.pixels, mmap_mode="r", allow_pickle=False)
     scans = LabelledScans(pixels, job.train_rows, job.codes)
-    plan = _plan(job)
-    classifier = _build(job, scans)
+    plan = augmentation_plan(job)
+    classifier = build_classifier(job, scans)
     keeper = EpochKeeper(folder, fold=job.fold.number, keep_best=job.trainer.select == "best", tell=tell, until=until)
-    trainer = _trainer(job, keeper, rank)
+    trainer = make_trainer(job, [keeper], rank)
     device = trainer.strategy.root_device
     lay_out(classifier.network, side=scans.side, device=device, precision=job.trainer.precision)
     trained = _trained(folder, epochs=job.trainer.max_epochs)
     if trained is None:
         resume = last_whole(folder.resume)
         with joined(rank, device):
-            trainer.fit(classifier, _data(job, scans, plan, rank, device), ckpt_path=resume, weights_only=True)
+            trainer.fit(classifier, fold_data(job, scans, plan, rank, device), ckpt_path=resume, weights_only=True)
         _forget_gradients(trainer)
     else:
         keeper.history = folder.read_history()
@@ -121,7 +121,8 @@ def _trained(folder: FoldFolder, *, epochs: int) -> dict[str, Any] | None:
     return None
 
 
-def _prepare_process(job: FoldJob) -> None:
+def prepare_process(job: FoldJob) -> None:
+    """Set threads, warnings and seeds for training a fold in this process."""
     keep_freed_memory()
     torch.set_num_threads(job.trainer.threads_per_fold)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -135,14 +136,16 @@ def _prepare_process(job: FoldJob) -> None:
     L.seed_everything(int(seed), verbose=False)
 
 
-def _plan(job: FoldJob) -> AugmentationPlan:
+def augmentation_plan(job: FoldJob) -> AugmentationPlan:
+    """Return how the fold's training images change."""
     augmentation = Augmentation(rotation_degrees=job.augment.rotation_degrees, contrast=job.augment.contrast)
     if job.copies_frozen:
         return AugmentationPlan(augmentation, "once", job.seed, None)
     return AugmentationPlan(augmentation, job.augment.when.value, job.seed, job.fold.number)
 
 
-def _build(job: FoldJob, scans: LabelledScans) -> ScanClassifier:
+def build_classifier(job: FoldJob, scans: LabelledScans) -> ScanClassifier:
+    """Return the fold's network with its initial weights."""
     mean, std = scans.mean_and_std(job.fold.training_scans)
     return ScanClassifier(
         arch=job.model.arch.value,
@@ -156,7 +159,7 @@ def _build(job: FoldJob, scans: LabelledScans) -> ScanClassifier:
     )
 
 
-def _data(
+def fold_data(
     job: FoldJob, scans: LabelledScans, plan: AugmentationPlan, rank: Rank, device: torch.device
 ) -> L.LightningDataModule:
     """Return the fold's data: where one GPU trains it, in that GPU's memory if there is room."""
@@ -167,13 +170,14 @@ def _data(
     )
 
 
-def _trainer(job: FoldJob, keeper: EpochKeeper, rank: Rank) -> L.Trainer:
+def make_trainer(job: FoldJob, callbacks: "Sequence[L.Callback]", rank: Rank, **settings: Any) -> L.Trainer:
+    """Return what trains a fold, with ``settings`` beside its own."""
     check_accelerator(job.trainer.accelerator, rank.of, cuda_graphs=job.trainer.cuda_graphs)
     return L.Trainer(
         max_epochs=job.trainer.max_epochs,
         accelerator=job.trainer.accelerator,
         precision=job.trainer.precision,  # type: ignore[arg-type]  # checked by check_values
-        callbacks=[keeper, *([GraphedSteps()] if job.trainer.cuda_graphs else [])],
+        callbacks=[*callbacks, *([GraphedSteps()] if job.trainer.cuda_graphs else [])],
         logger=False,
         deterministic="warn",
         enable_progress_bar=False,
@@ -181,6 +185,7 @@ def _trainer(job: FoldJob, keeper: EpochKeeper, rank: Rank) -> L.Trainer:
         num_sanity_val_steps=0,
         default_root_dir=job.folder,
         **trainer_settings(rank, job.trainer.accelerator),
+        **settings,
     )
 
 

@@ -1,3 +1,4 @@
+import csv
 import json
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from csam_lightning.sweeps.summary import (
     grouped,
     print_summary,
     sum_up_sweep,
+    write_summary,
 )
 from tests.sweeps.test_sweep_plan import planned
 
@@ -67,6 +69,24 @@ def test_cells_validated_on_other_scans_are_ranked_apart(
     assert said.index("24 0.5") < said.index("├") < said.index("12 0.9")
 
 
+def test_impossible_jobs_are_counted_apart_from_failures(
+    scans_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = SweepFolder(tmp_path / "sweep")
+    folder.write(JobOutcome(0, None, "cell", "folder", "out of memory"))
+    summary = sum_up_sweep(planned(scans_folder, "data.size=-1,24,-2"), folder, over=True)
+    print_summary(summary)
+    assert capsys.readouterr().out.splitlines()[-1] == "0 cells done, 1 failed, 2 impossible (listed above)"
+    [table] = write_summary(summary, tmp_path)
+    with table.open() as file:
+        rows = [(row["cell"], row["outcome"], row["reason"][:24]) for row in csv.DictReader(file)]
+    assert rows == [
+        ("data.size=24", "failed", "out of memory"),
+        ("data.size=-1", "impossible", "data.size: data size -1 "),
+        ("data.size=-2", "impossible", "data.size: data size -2 "),
+    ]
+
+
 def test_ranking_shortens_no_name(capsys: pytest.CaptureFixture[str]) -> None:
     scores = dict.fromkeys(COLUMNS, 0.5)
     names = [f"840 px64 b16 · trainer.precision={precision}" for precision in ("32-true", "bf16-mixed")]
@@ -75,13 +95,12 @@ def test_ranking_shortens_no_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert "".join(first_column).replace(" ", "") == "".join(names).replace(" ", "")
 
 
-def test_many_failures_of_one_reason_are_one_line_with_what_they_share() -> None:
+def test_failures_of_one_reason_are_one_line_with_what_many_share() -> None:
     many = [(f"size=1 side={side}", "too few") for side in range(4)]
     apart = [(f"seed={seed}", "lost") for seed in range(4)]
     few = [("size=2 side=0", "no memory"), ("size=2 side=1", "no memory")]
     assert list(grouped([*many, *apart, *few])) == [
         "4 jobs with size=1: too few",
-        *(f"seed={seed}: lost" for seed in range(4)),
-        "size=2 side=0: no memory",
-        "size=2 side=1: no memory",
+        "seed=0; seed=1; seed=2; seed=3: lost",
+        "size=2 side=0; size=2 side=1: no memory",
     ]
