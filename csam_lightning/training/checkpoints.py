@@ -61,8 +61,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 class CheckpointWriter(TorchCheckpointIO):
     """Writes a fold's checkpoints, one after the other, into the memory and the place on disk of the one before last.
 
-    Fresh memory costs more than the writing, in a virtual machine above all; see ``benchmarks/NOTES.md``. A process
-    does not write over what one before it has left, since it does not know in what state that is.
+    Fresh memory costs more than the writing, in a virtual machine above all; see ``benchmarks/NOTES.md``. The first
+    checkpoint of a process goes to a new file, since it does not know in what state a process before it has left those.
 
     Lightning's own writer leaves its temporary file behind, in the system's folder, when it is killed.
     """
