@@ -29,6 +29,7 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
 from csam_lightning.files import sync_folder, written_atomically, zip_is_whole
+from csam_lightning.state import peek_state
 from csam_lightning.training.job import former
 
 log = logging.getLogger(__name__)
@@ -104,7 +105,7 @@ def last_whole(path: Path) -> Path | None:
         (former(path), "training starts again"),
     ):
         if candidate.is_file():
-            if zip_is_whole(candidate):
+            if peek_state(candidate, zip_is_whole):
                 return candidate
             log.warning("%s is damaged: %s", candidate, instead)
     return None

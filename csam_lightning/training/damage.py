@@ -35,7 +35,7 @@ def check_fold(job: FoldJob) -> bool:
     folder = FoldFolder(job.folder)
     if not folder.finished:
         read_state(folder.history, read_history)
-        if folder.best.is_file() and not zip_is_whole(folder.best):
+        if folder.best.is_file() and not peek_state(folder.best, zip_is_whole):
             log.warning("%s is damaged: fold %s is trained from its start", folder.best, job.fold.number)
             folder.drop_unfinished()
         return False
