@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from csam_lightning.files import sync_folder, sync_tree, zip_is_whole
+from csam_lightning.state import peek_state
 from csam_lightning.tracking.record import DatasetRecord
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def close(
 def checkpoints_are_whole(artifacts: Mapping[Path, str]) -> bool:
     """Return whether no checkpoint among ``artifacts`` is damaged; a warning names one that is."""
     for file, folder in artifacts.items():
-        if folder == CHECKPOINTS and file.is_file() and not zip_is_whole(file):
+        if folder == CHECKPOINTS and file.is_file() and not peek_state(file, zip_is_whole):
             log.warning("%s is damaged and not sent to MLflow: train its fold again", file)
             return False
     return True

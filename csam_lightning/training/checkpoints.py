@@ -29,6 +29,7 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
 from csam_lightning.files import sync_folder, written_atomically, zip_is_whole
+from csam_lightning.state import peek_state
 from csam_lightning.training.job import former
 
 log = logging.getLogger(__name__)
@@ -61,8 +62,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 class CheckpointWriter(TorchCheckpointIO):
     """Writes a fold's checkpoints, one after the other, into the memory and the place on disk of the one before last.
 
-    Fresh memory costs more than the writing, in a virtual machine above all; see ``benchmarks/NOTES.md``. A process
-    does not write over what one before it has left, since it does not know in what state that is.
+    Fresh memory costs more than the writing, in a virtual machine above all; see ``benchmarks/NOTES.md``. The first
+    checkpoint of a process goes to a new file, since it does not know in what state a process before it has left those.
 
     Lightning's own writer leaves its temporary file behind, in the system's folder, when it is killed.
     """
@@ -104,7 +105,7 @@ def last_whole(path: Path) -> Path | None:
         (former(path), "training starts again"),
     ):
         if candidate.is_file():
-            if zip_is_whole(candidate):
+            if peek_state(candidate, zip_is_whole):
                 return candidate
             log.warning("%s is damaged: %s", candidate, instead)
     return None

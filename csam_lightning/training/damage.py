@@ -1,5 +1,6 @@
 """Which files of a finished fold are damaged, found before anything relies on them; free of torch."""
 
+import json
 import logging
 import zlib
 from collections.abc import Callable
@@ -34,7 +35,7 @@ def check_fold(job: FoldJob) -> bool:
     folder = FoldFolder(job.folder)
     if not folder.finished:
         read_state(folder.history, read_history)
-        if folder.best.is_file() and not zip_is_whole(folder.best):
+        if folder.best.is_file() and not peek_state(folder.best, zip_is_whole):
             log.warning("%s is damaged: fold %s is trained from its start", folder.best, job.fold.number)
             folder.drop_unfinished()
         return False
@@ -42,13 +43,11 @@ def check_fold(job: FoldJob) -> bool:
     if outcome is None:
         read_state(folder.history, _history_of(job))
         return False
-    if outcome.history and peek_state(folder.history, read_history) != outcome.history:
+    if outcome.history and json.dumps(peek_state(folder.history, read_history)) != json.dumps(outcome.history):
         log.warning("%s is damaged: written again, as %s has it", folder.history, folder.outcome.name)
         write_history(outcome.history, folder.history)
     lost = _lost(job, folder, outcome.checksums)
     if lost:
-        names = ", ".join(file.name for file in lost)
-        log.warning("fold %s lacks %s: it is not finished any more", job.fold.number, names)
         folder.outcome.unlink()
         sync_folder(folder.path)
     else:
@@ -61,6 +60,9 @@ def _lost(job: FoldJob, folder: FoldFolder, checksums: dict[str, int]) -> list[P
     readers = {folder.history: _history_of(job), folder.predictions: _predictions_of(job), folder.model: _check_zip}
     if folder.novelty.is_file() or folder.novelty.name in checksums:  # older folds have none
         readers[folder.novelty] = _check_zip
+    for file in readers:
+        if not file.exists():
+            log.warning("%s is gone: fold %s is not finished any more", file, job.fold.number)
     return [file for file, read in readers.items() if read_state(file, _checked(read, checksums)) is None]
 
 

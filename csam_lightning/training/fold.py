@@ -19,6 +19,7 @@ from csam_lightning.data.resident import ResidentDataModule, can_reside
 from csam_lightning.files import make_folder, zip_is_whole
 from csam_lightning.model.classifier import ScanClassifier
 from csam_lightning.model.novelty import NoveltyStatistics, features_noted
+from csam_lightning.state import peek_state
 from csam_lightning.training.checkpoints import last_whole, read_checkpoint, write_checkpoint
 from csam_lightning.training.damage import checksums_of
 from csam_lightning.training.devices import check_accelerator
@@ -116,7 +117,7 @@ def _tidy(folder: FoldFolder, rank: Rank) -> None:
 
 def _trained(folder: FoldFolder, *, epochs: int) -> dict[str, Any] | None:
     """Return the fold's network where all ``epochs`` are trained, and it lacks only what is made of the network."""
-    if len(folder.read_history()) == epochs and folder.model.is_file() and zip_is_whole(folder.model):
+    if len(folder.read_history()) == epochs and peek_state(folder.model, zip_is_whole):
         return read_checkpoint(folder.model)
     return None
 
