@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Experiment
     from mlflow.tracking import MlflowClient
 
-SQLITE = "sqlite:///"
-DEFAULT_URI = f"{SQLITE}mlflow.db"
+SQLITE_FILE = re.compile(r"sqlite(?:\+pysqlite)?:///")
+DEFAULT_URI = "sqlite:///mlflow.db"
 SERVERS = ("http", "https")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
@@ -62,9 +62,10 @@ def store_uri(uri: str | None) -> str:
 
 def sqlite_file(address: str) -> Path | None:
     """Return the file of a SQLite store; None where the address is another's."""
-    if not address.startswith(SQLITE):
+    found = SQLITE_FILE.match(address)
+    if found is None:
         return None
-    return Path(at_home(unquote(address.removeprefix(SQLITE).removesuffix(_query(address))))).absolute()
+    return Path(at_home(unquote(address[found.end() :].removesuffix(_query(address))))).absolute()
 
 
 def _query(address: str) -> str:
@@ -74,8 +75,13 @@ def _query(address: str) -> str:
 
 
 def _address_of(file: Path) -> str:
-    """Return the address of a SQLite file; SQLAlchemy reads ``%`` and ``?`` as signs of its own."""
-    return SQLITE + str(file).replace("%", "%25").replace("?", "%3F")
+    """Return the address of a SQLite file; SQLAlchemy reads ``%`` and ``?`` as signs of its own.
+
+    Where there is one, the driver is named: MLflow makes a folder of what follows a mere ``sqlite:///``, escapes and
+    all.
+    """
+    quoted = str(file).replace("%", "%25").replace("?", "%3F")
+    return f"sqlite:///{quoted}" if quoted == str(file) else f"sqlite+pysqlite:///{quoted}"
 
 
 def short(text: str) -> str:
