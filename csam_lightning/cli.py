@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
 from csam_lightning.errors import InputError, RunFailedError
+from csam_lightning.home import argument_at_home, at_home
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -48,7 +49,7 @@ def run(
         resumes: Whether the same command goes on where it was interrupted.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # being asked to end is Ctrl-C from afar
-    sys.argv[1:] = flag_first(sys.argv[1:])
+    sys.argv[1:] = map(argument_at_home, flag_first(sys.argv[1:]))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors to us instead of printing them and exiting 1
     kept: list[Exception] = []
     alone = not MANY & set(sys.argv[1:])
@@ -104,13 +105,13 @@ def flag_first(arguments: Sequence[str]) -> list[str]:
 
 
 def typed(config: DictConfig, schema: type[Config]) -> Config:
-    """Turn a composed configuration into an instance of the dataclass ``schema``.
+    """Turn a composed configuration into an instance of the dataclass ``schema``; ``~`` becomes the home folder.
 
     Raises:
         InputError: A value has the wrong type, a setting is missing, or there is no such setting.
         OmegaConfBaseException: An interpolation cannot be resolved, or a mandatory value is not given.
     """
-    values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    values = at_home(OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
     adapter = TypeAdapter(schema)
     try:
         made = adapter.validate_python(values)

@@ -89,7 +89,10 @@ def _prepare(composed: DictConfig) -> Cell:
 
 def _how_to_look(uri: str) -> str:
     address = without_password(uri)
-    return address if urlsplit(uri).scheme in SERVERS else f"mlflow ui --backend-store-uri '{address}'"
+    if urlsplit(uri).scheme in SERVERS:
+        return address
+    quoted = address.replace("'", "'\\''")
+    return f"mlflow ui --backend-store-uri '{quoted}'"
 
 
 def _train_in_sweep(composed: DictConfig, folder: Path, sweep: SweepFolder, number: int) -> None:

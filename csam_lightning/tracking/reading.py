@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from csam_lightning.errors import InputError
 from csam_lightning.tracking.runs import PARENT_TAG
-from csam_lightning.tracking.store import hide_password, open_store, store_uri, without_password
+from csam_lightning.tracking.store import hide_password, open_store, sqlite_file, store_uri, without_password
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -72,7 +72,7 @@ class StoreReader:
     def __init__(self, uri: str | None) -> None:
         """Open the store; nothing is created."""
         self.uri = store_uri(uri)
-        self._file = Path(self.uri.removeprefix("sqlite:///")) if self.uri.startswith("sqlite:///") else None
+        self._file = sqlite_file(self.uri)
         if self._file is not None and not self._file.is_file():
             raise InputError(
                 f"there is no MLflow store {without_password(self.uri)}",

@@ -3,21 +3,24 @@
 import hashlib
 import logging
 import os
+import re
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock
 
 from csam_lightning.errors import InputError
 from csam_lightning.files import written_atomically
+from csam_lightning.home import at_home
 from csam_lightning.tracking.views import NOTE_TAG, note, saved_views
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment
     from mlflow.tracking import MlflowClient
 
+SQLITE_FILE = re.compile(r"sqlite(?:\+pysqlite)?:///")
 DEFAULT_URI = "sqlite:///mlflow.db"
 SERVERS = ("http", "https")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
@@ -34,6 +37,9 @@ _SETTINGS = {
 def store_uri(uri: str | None) -> str:
     """Return the address of the store, a relative SQLite file made absolute and a PostgreSQL's driver named.
 
+    In an address of a SQLite file ``~/`` is the home folder. A ``?`` is a sign like any other, unless settings of the
+    database follow; ``%3F`` is always one.
+
     Args:
         uri: As configured; None stands for ``DEFAULT_URI``.
 
@@ -48,16 +54,34 @@ def store_uri(uri: str | None) -> str:
             where="tracking.uri",
             mend=f"give a server (http://…) or a database, for example {DEFAULT_URI}",
         )
-    file = _sqlite_file(address)
+    file = sqlite_file(address)
     if file is not None:
-        return f"sqlite:///{file}"
+        return _address_of(file) + _query(address)
     return address.replace("postgresql://", "postgresql+psycopg2://", 1)  # SQLAlchemy's own choice is another driver
 
 
-def _sqlite_file(address: str) -> Path | None:
-    if not address.startswith("sqlite:///"):
+def sqlite_file(address: str) -> Path | None:
+    """Return the file of a SQLite store; None where the address is another's."""
+    found = SQLITE_FILE.match(address)
+    if found is None:
         return None
-    return Path(address.removeprefix("sqlite:///")).absolute()
+    return Path(at_home(unquote(address[found.end() :].removesuffix(_query(address))))).absolute()
+
+
+def _query(address: str) -> str:
+    """Return the settings at the end of an address, such as ``?timeout=30``; a file's name may hold ``?`` too."""
+    found = re.search(r"\?\w+=[^/?&]*(?:&\w+=[^/?&]*)*$", address)
+    return found[0] if found else ""
+
+
+def _address_of(file: Path) -> str:
+    """Return the address of a SQLite file; SQLAlchemy reads ``%`` and ``?`` as signs of its own.
+
+    Where there is one, the driver is named: MLflow makes a folder of what follows a mere ``sqlite:///``, escapes and
+    all.
+    """
+    quoted = str(file).replace("%", "%25").replace("?", "%3F")
+    return f"sqlite:///{quoted}" if quoted == str(file) else f"sqlite+pysqlite:///{quoted}"
 
 
 def short(text: str) -> str:
@@ -94,11 +118,11 @@ def open_store(uri: str) -> "MlflowClient":
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # it tells of every try; the last failure is told once
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # what it logs, it raises as well
-    file = _sqlite_file(uri)
+    file = sqlite_file(uri)
     with _lock(uri):
         if file is not None and not file.exists():
             with written_atomically(file) as temporary:  # an interruption must not leave half a store behind
-                MlflowClient(f"sqlite:///{temporary}").search_experiments(max_results=1)
+                MlflowClient(_address_of(temporary)).search_experiments(max_results=1)
         if urlsplit(uri).scheme not in SERVERS:
             ask_database(uri)
         return MlflowClient(uri)
@@ -131,7 +155,7 @@ def experiment_id(client: "MlflowClient", uri: str, name: str) -> str:
 def _create_experiment(client: "MlflowClient", uri: str, name: str) -> "Experiment":
     from mlflow.exceptions import MlflowException
 
-    file = _sqlite_file(uri)
+    file = sqlite_file(uri)
     location = None if file is None else (file.parent / "mlartifacts").as_uri()
     try:
         made = client.create_experiment(name, artifact_location=location, tags=saved_views())
@@ -147,7 +171,7 @@ def _create_experiment(client: "MlflowClient", uri: str, name: str) -> "Experime
 
 def _lock(uri: str) -> AbstractContextManager[object]:
     """Keep the processes that share a SQLite store apart; servers do that themselves."""
-    file = _sqlite_file(uri)
+    file = sqlite_file(uri)
     if file is None:
         return nullcontext()
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,15 @@ from csam_lightning.tracking.publisher import Publisher
 from csam_lightning.tracking.record import CellRecord, DatasetRecord, FoldRecord
 from csam_lightning.tracking.runs import close
 from csam_lightning.tracking.settling import settle
-from csam_lightning.tracking.store import hide_password, open_store, store_uri, without_password
+from csam_lightning.tracking.store import (
+    ask_database,
+    experiment_id,
+    hide_password,
+    open_store,
+    sqlite_file,
+    store_uri,
+    without_password,
+)
 from csam_lightning.tracking.sweep_run import SweepRun
 
 EPOCHS = [
@@ -348,6 +356,40 @@ def test_relative_store_is_one_place_wherever_it_is_used_from(tmp_path: Path, mo
     assert store_uri(None) == f"sqlite:///{tmp_path}/mlflow.db"
     assert store_uri("sqlite:///deep/my.db") == f"sqlite:///{tmp_path}/deep/my.db"
     assert store_uri("http://127.0.0.1:5000") == "http://127.0.0.1:5000"
+
+
+@pytest.mark.parametrize("name", ["why?", "a#b", "100%", "a%3Fb", "q?x=1", "a&b=c", "Prüf ling"])
+@pytest.mark.parametrize("given", [None, "sqlite:///{folder}/ex?plicit.db", "sqlite:///ex?plicit.db?timeout=30"])
+def test_a_store_in_a_folder_of_any_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, given: str | None
+) -> None:
+    if given and "{" in given and "%" in name:
+        pytest.skip("in an address that the user gives, % begins an escape")
+    folder = tmp_path / name
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    uri = store_uri(given and given.format(folder=folder))
+    assert store_uri(uri) == uri
+    file = folder / ("ex?plicit.db" if given else "mlflow.db")
+    assert sqlite_file(uri) == file
+    ask_database(uri)
+    assert [entry.name for entry in folder.iterdir()] == [file.name]
+
+
+def test_runs_and_artifacts_lie_in_a_folder_with_a_question_mark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "why? 100%"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    uri = store_uri(None)
+    client = open_store(uri)
+    run = client.create_run(experiment_id(client, uri, "mine"))
+    (tmp_path / "note.txt").write_text("note")
+    client.log_artifact(run.info.run_id, str(tmp_path / "note.txt"))
+    assert sorted(entry.name for entry in folder.iterdir()) == ["mlartifacts", "mlflow.db", "mlflow.db.lock"]
+    assert (folder / "mlartifacts" / run.info.run_id / "artifacts" / "note.txt").read_text() == "note"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["note.txt", "why? 100%"]
 
 
 @pytest.mark.parametrize("uri", ["mlruns", "file:///tmp/mlruns", "ftp://host", "/abs/mlruns"])
