@@ -19,7 +19,7 @@ __all__ = ["ensemble"]  # a fixture
 COLUMNS = ["p_A", "p_B", "p_C", "p_D"]
 
 
-def tested(packages: list[str]) -> pd.DataFrame:
+def predictions_of(packages: list[str]) -> pd.DataFrame:
     """What two networks say of four scans of the test split: A, D, D and B."""
     said = np.array([[0.6, 0.1, 0.1, 0.2], [0.1, 0.1, 0.1, 0.7], [0.1, 0.1, 0.05, 0.75], [0.1, 0.2, 0.1, 0.6]])
     rows = pd.DataFrame(said, columns=COLUMNS).assign(split="test", label=list("ADDB"), package_id=packages)
@@ -29,7 +29,7 @@ def tested(packages: list[str]) -> pd.DataFrame:
 def test_section_shows_the_threshold_and_what_it_costs_on_both_sides() -> None:
     """Out of fold and on the test split, as the model with its own threshold judges."""
     for packages, clusters in ((["P1", "P2", "P2", "P3"], [0, 1, 1, 2]), (["P1", "", "P2", "P3"], [0, 1, 2, 3])):
-        table = tested(packages)
+        table = predictions_of(packages)
         logs = np.log(table[COLUMNS].to_numpy(dtype=np.float32).astype(np.float64).reshape(2, 4, 4))
         expected = model_scores(model(), HeldOutScans(logs, np.array([0, 3, 3, 1]), clusters))
         assert expected is not None
