@@ -60,6 +60,8 @@ def unknown_because(ensemble: "Ensemble") -> str:
     """Return why :func:`model_scores` has none."""
     if ensemble.facts.protocol == PUBLISHED:
         return "under the published protocol, held-out scans share packages with training"
+    if ensemble.held_out is not None and ensemble.facts.prevalence is None:
+        return "the model was not calibrated for a class mix"
     return "the model keeps no held-out scans of known package"
 
 

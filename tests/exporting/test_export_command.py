@@ -30,7 +30,7 @@ from csam_lightning.tracking.registering import ModelName
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
-NOTHING = Wishes(format=None, output=None, register=None, alias=None, scans=None, prevalence=None)
+NOTHING = Wishes(format=None, output=None, register=None, alias=None, scans=None, prevalence=None, sound=None)
 
 
 @pytest.fixture
@@ -80,6 +80,14 @@ def test_class_mix_is_kept_in_the_file(command: Command, file: str, scans: list[
         ),
         (NOTHING._replace(output="m.onnx"), "model .*: a file does not know the scans of its model; name a scan or"),
         (NOTHING._replace(register="n"), "register n: a file is of no run; name a run: model=RUN"),
+        (
+            NOTHING._replace(output="m.onnx", sound=1.0),
+            "sound: must be at least 0 and below 1, got 1; give a probability",
+        ),
+        (
+            NOTHING._replace(output="m.safetensors", scans=".", sound=0.4),
+            "sound: must be left out for a model of the classes A, B, C, got 0.4; leave it out: only beside ",
+        ),
         (NOTHING._replace(output="m.onnx", alias="a"), "alias: an alias is that of a registered model; give register="),
     ],
 )

@@ -19,6 +19,9 @@ def test_bad_settings_are_told(model_file: Path, tmp_path: Path) -> None:
         return str(caught.value)
 
     assert told("upload_mb=0") == "upload_mb: 0 makes no sense here; give a whole number from 1"
+    assert told("sound=-1") == (
+        "sound: must be at least 0 and below 1, got -1; give a probability from 0 and below 1, for example 0.5"
+    )
     assert told("upload_files=many").startswith("upload_files: input should be a valid integer")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

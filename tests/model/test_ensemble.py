@@ -153,13 +153,13 @@ def test_single_network_of_an_older_version_is_a_model_too(tmp_path: Path) -> No
     write_ensemble(Ensemble([network(0)], replace(FACTS, folds=(2,), sample_bits=None, temperature=1.0)), file)
 
     def forget(description: dict[str, Any], _tensors: dict[str, torch.Tensor]) -> None:
-        for name in ("bias", "prevalence", "protocol"):
+        for name in ("bias", "prevalence", "protocol", "sound"):
             del description["facts"][name]
 
     rewritten(file, forget)
     read = read_ensemble(file)
     assert (read.facts.bias, read.facts.prevalence, read.facts.protocol) == ((0, 0, 0), None, None)
-    assert (read.held_out, read.novelty, read.facts.folds) == (None, None, (2,))
+    assert (read.held_out, read.novelty, read.facts.folds, read.facts.sound) == (None, None, (2,), 0.5)
     judged = read.judge(scans(2))
     assert judged.probabilities.shape == (1, 2, 3)
     assert judged.distances is None
@@ -211,6 +211,8 @@ def test_what_is_no_model_is_refused_in_one_line(file: Path, tmp_path: Path) -> 
         {"image_size": 10**9},
         {"temperature": 0.0},
         {"folds": ()},
+        {"sound": 1.0},
+        {"sound": -0.1},
         {"bias": (0.0, 0.0)},
         {"bias": (0.0, 0.0, float("nan"))},
         {"prevalence": (0.5, 0.5)},

@@ -20,7 +20,7 @@ from tests.trays.drawing import SPECTRUM, draw, grid
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 HEADER = [
-    *("path", "package_id", "predicted", "p_A", "p_B", "p_C", "p_D", "p_die_pad", "p_bond_pad"),
+    *("path", "package_id", "predicted", "p_A", "p_B", "p_C", "p_D", "p_die_pad", "p_bond_pad", "p_delaminated"),
     *("uncertainty", "needs_review", "reason", "error"),
 ]
 
@@ -54,7 +54,9 @@ def test_a_manifest_with_scans_that_cannot_be_read(
         assert a + b + c + d == pytest.approx(1, abs=1e-5)
         assert float(row["p_die_pad"]) == pytest.approx(a + c, abs=2e-6)
         assert float(row["p_bond_pad"]) == pytest.approx(b + c, abs=2e-6)
-        assert max("ABCD", key=lambda name: float(row[f"p_{name}"])) == row["predicted"]
+        assert float(row["p_delaminated"]) == pytest.approx(1 - d, abs=2e-6)
+        assert max("ABCD" if d > 0.5 else "ABC", key=lambda name: float(row[f"p_{name}"])) == row["predicted"]
+        assert (f"p(D) = {round(d, 2):g} is not above sound = 0.5" in row["reason"]) == (max(a, b, c) < d <= 0.5)
         assert row["needs_review"] == ("true" if row["reason"] else "false")
         assert row["error"] == ""
         [*pictures] = output.glob(f"overlays/{row['path']}.*.png")
@@ -71,6 +73,8 @@ def test_a_manifest_with_scans_that_cannot_be_read(
     assert {(row["predicted"], row["p_A"], row["needs_review"]) for row in rows[6:]} == {("", "", "true")}
     page = (output / "page.html").read_text(encoding="utf-8")
     assert "images/&lt;b&gt;&amp;.png" in page
+    assert "Class D (sound) needs a probability above 0.5, else the likeliest of A, B and C is taken." in page
+    assert page.count("p(delaminated) 0.") == 6
     assert "<b>&.png" not in page
     assert "default-src 'none'" in page
     assert not re.search(r"<script|https?:|src=\"(?!data:)", page)
@@ -123,6 +127,10 @@ def test_bad_input_is_one_line_and_writes_nothing(
         f"output {scans_folder / 'out'}: lies inside the input folder; name a folder elsewhere: its pictures would be "
         "judged next time",
         *(model, scans, f"output={scans_folder / 'out'}"),
+    )
+    refused(
+        "sound: must be at least 0 and below 1, got 1; give a probability from 0 and below 1, for example 0.5",
+        *(model, scans, output, "sound=1"),
     )
     refused("batch_size: 0 makes no sense here; give a whole number from 1", model, scans, output, "batch_size=0")
     refused(
