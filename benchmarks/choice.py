@@ -33,7 +33,7 @@ BANDS = (0.0, 0.25, 0.3, 0.35, 0.4, 0.6)
 """Of true macro F1; guessing has 0.25."""
 GRIDS = {
     "175 cells": Grid(),
-    "175 cells, 3 seeds": Grid(seeds=3),
+    "35 cells, 3 seeds": Grid(batches=(8,), seeds=3),
     "175 cells, 40 packages": Grid(packages=40),
     "2 × 2 cells": Grid(sides=(100, 200), batches=(8,), epochs=(10, 20)),
     "4 cells far apart": Grid(sides=(50, 350), batches=(16,), epochs=(5, 40)),
@@ -151,12 +151,12 @@ def usable_rows(populations: int) -> list[list[Entry]]:
     for seed in track(range(populations), description="poor cells", total=populations):
         poor = drawn(WEAK, np.random.default_rng(seed))
         found.append((float(poor.truth.max()), picked_of(poor.confusions, poor.work).chosen is None))
-    truth, none = (np.array(column) for column in zip(*found, strict=True))
+    truth, unusable = (np.array(column) for column in zip(*found, strict=True))
     for low, high in pairwise(BANDS):
         among = (truth >= low) & (truth < high)
         if among.any():
             title = f"{len(EPOCHS)} cells, the best truly from {low} to {high}"
-            rows.append([title, float(none[among].mean()), float(truth[among].mean())])
+            rows.append([title, float(unusable[among].mean()), float(truth[among].mean())])
     return rows
 
 

@@ -120,7 +120,7 @@ def _labels(packages: int, rng: np.random.Generator) -> "NDArray[np.int64]":
     """Return each scan's class, shape (packages, read-outs): sound until its package fails, and failed from then on."""
     kind = rng.choice(CLASSES - 1, size=packages, p=FAILING)
     onset = np.where(rng.random(packages) < LASTING, READ_OUTS, rng.integers(1, READ_OUTS + 1, packages))
-    return np.where(np.arange(READ_OUTS) < onset[:, None], CLASSES - 1, kind[:, None])
+    return np.asarray(np.where(np.arange(READ_OUTS) < onset[:, None], CLASSES - 1, kind[:, None]), dtype=np.int64)
 
 
 def _answers(
@@ -139,7 +139,7 @@ def _counted(labels: "NDArray[np.int64]", predicted: "NDArray[np.int64]") -> "ND
     """Return confusion matrices by package, shape (cells, seeds, packages, classes, classes)."""
     pairs = labels * CLASSES + predicted
     counts = (pairs[..., None] == np.arange(CLASSES**2)).sum(axis=-2)
-    return counts.reshape(*counts.shape[:-1], CLASSES, CLASSES)
+    return np.asarray(counts.reshape(*counts.shape[:-1], CLASSES, CLASSES), dtype=np.int64)
 
 
 def trivial_cells(cells: int, packages: int, rng: np.random.Generator) -> "NDArray[np.int64]":

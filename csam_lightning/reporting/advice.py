@@ -64,7 +64,8 @@ def advise(
     if found.chosen is None:
         return Advice(_unusable(found), None, rule, _why_unusable(found), None, found.best.model)
     model = found.chosen.model
-    sentences = [*_use(found), *_errors(rates.get(model.id), found.group.classes), *_against_best(found)]
+    known = rates.get(model.id)
+    sentences = [*_use(found, known), *_errors(known, found.group.classes), *_against_best(found)]
     where = "" if store is None else f" tracking.uri='{store}'"
     command = f"python -m csam_lightning.predict model={model.run.id} input=DIR output=verdicts{where}"
     return Advice(sentences, command, rule, _reason(found), model, model)
@@ -98,25 +99,27 @@ def _why_unusable(found: Recommendation) -> str:
     return f"The best candidate is {found.best.name}; {_on(found)}."
 
 
-def _use(found: Recommendation) -> list[str]:
+def _use(found: Recommendation, rates: ErrorRates | None) -> list[str]:
     place = _chosen(found)
     candidate = found.group.candidates[place]
     mean = f", mean of {len(candidate.cells)} seeds," if len(candidate.cells) > 1 else ""
+    score, warning = f"macro F1{mean} {_score(found, place)} {_on(found)}.", _below_majority(found, place, rates)
     name = candidate.model.name
-    use = f"Use {name}: macro F1{mean} {_score(found, place)} {_on(found)}."
-    return [use, *_missed(found, place), *_below_majority(found, place)]
+    use = f"Of these cells take {name}, but do not rely on it yet" if warning else f"Use {name}"
+    return [f"{use}: {score}", *warning, *_missed(found, place)]
 
 
-def _below_majority(found: Recommendation, place: int) -> list[str]:
-    """Return what to say of a cell that is right less often than the most frequent class is there."""
+def _below_majority(found: Recommendation, place: int, rates: ErrorRates | None) -> list[str]:
+    """Return what to say of a cell that is right less often than answering the most frequent class would be."""
     counts = found.group.confusions[found.group.candidates[place].places[0]].sum(axis=0)
-    right, actual = counts.trace() / counts.sum(), counts.sum(axis=1) / counts.sum()
+    right = float(counts.trace() / counts.sum()) if rates is None else rates.accuracy
+    actual = counts.sum(axis=1) / counts.sum()
     if right >= actual.max():
         return []
-    often, more = (f"{share:.1%}".replace("%", " %") for share in (right, actual.max()))
     answer = found.group.classes[int(actual.argmax())]
-    trivial = f"Before calibration it is right on {often} of these scans, and always answering {answer} on {more}"
-    return [f"{trivial}: train longer or on larger images before you rely on it."]
+    often, more = (f"{100 * share:.1f} %" for share in (right, actual.max()))
+    trivial = f"It is right on {often} of these scans, and always answering {answer} on {more}"
+    return [f"{trivial}: train longer or on larger images."]
 
 
 def _missed(found: Recommendation, place: int) -> list[str]:

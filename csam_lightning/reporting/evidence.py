@@ -85,10 +85,12 @@ class ErrorRates:
     """Out-of-fold errors of a cell after calibration.
 
     Attributes:
+        accuracy: Share of scans classified rightly.
         escape: Share of delaminated scans that are called sound.
         overkill: Share of sound scans that are called delaminated.
     """
 
+    accuracy: float
     escape: ErrorRate
     overkill: ErrorRate
 
@@ -131,7 +133,7 @@ def error_rates(store: StoreReader, cell: ReportCell) -> ErrorRates | None:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ValidationError):
         return None
     whole = all(0 <= rate.low <= rate.value <= rate.high <= 1 for rate in (rates.escape, rates.overkill))
-    return rates if whole else None
+    return rates if whole and 0 <= rates.accuracy <= 1 else None
 
 
 def scan_table(store: StoreReader, cells: Iterable[ReportCell]) -> "pd.DataFrame | None":

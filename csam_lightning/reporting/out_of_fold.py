@@ -58,8 +58,7 @@ class OutOfFold:
     def at(self, paths: "NDArray[np.object_]") -> "OutOfFold":
         """Return the predictions of some of the scans."""
         kept = np.isin(self.paths, paths)
-        parts = (column[kept] for column in (self.paths, self.labels, self.packages, self.predicted))
-        return OutOfFold(*parts, self.classes)
+        return OutOfFold(self.paths[kept], self.labels[kept], self.packages[kept], self.predicted[kept], self.classes)
 
     def confusions(self, classes: Sequence[str]) -> "NDArray[np.int64]":
         """Return confusion matrices by package, shape (packages, classes, classes), packages in sorted order.
@@ -118,8 +117,8 @@ def parsed(content: bytes) -> OutOfFold:
     if (abs(probabilities.sum(axis=1) - 1) > SUM_OFF).any():
         raise ValueError("the probabilities of a scan do not add up to 1")
     classes = np.array([name.removeprefix("p_") for name in columns], dtype=object)
-    texts = (rows[name].to_numpy(dtype=object) for name in ("path", "label", "package_id"))
-    return OutOfFold(*texts, classes[probabilities.argmax(axis=1)], tuple(sorted(classes.tolist())))
+    paths, labels, packages = (rows[name].to_numpy(dtype=object) for name in ("path", "label", "package_id"))
+    return OutOfFold(paths, labels, packages, classes[probabilities.argmax(axis=1)], tuple(sorted(classes.tolist())))
 
 
 def _check_texts(rows: "pd.DataFrame", classes: set[str]) -> None:

@@ -16,8 +16,8 @@ TOLERANCE = 0.02
 """Macro F1 that a candidate may lie below the best."""
 MOST_DRAWN = 40_000_000
 """Draws × packages, at most, so that the bootstrap of a large data set fits into memory."""
-TOGETHER = 16
-"""Confusion matrices that are resampled in one go."""
+TOGETHER = 4096
+"""Counts of a package, all candidates together, that are resampled in one go, at most."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,12 @@ def scored(by_package: "Sequence[NDArray[np.number]]") -> Scored:
         by_package: Of each candidate its confusion matrices, all of one shape (packages, classes, classes).
     """
     draws = max(1, min(DRAWS, MOST_DRAWN // len(by_package[0])))
+    matrices = max(1, TOGETHER // by_package[0][0].size)
     parts = []
-    for start in range(0, len(by_package), TOGETHER):
-        stacked = np.stack(by_package[start : start + TOGETHER], axis=1)
+    for start in range(0, len(by_package), matrices):
+        stacked = np.stack(by_package[start : start + matrices], axis=1)
         parts.append(macro_f1(resampled(stacked, draws=draws)).T)
-    score = np.array([float(macro_f1(matrices.sum(axis=0))) for matrices in by_package])
+    score = np.array([float(macro_f1(counts.sum(axis=0))) for counts in by_package])
     return Scored(score, np.concatenate(parts))
 
 

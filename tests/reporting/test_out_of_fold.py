@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, f1_score
 
+from csam_lightning.evaluation.clusters import macro_f1
 from csam_lightning.reporting import out_of_fold
 from csam_lightning.reporting.cells import ReportCell, read_cell
 from csam_lightning.reporting.out_of_fold import parsed, read_out_of_fold
@@ -39,7 +40,7 @@ def test_predictions_are_those_of_the_most_probable_class() -> None:
     counts = found.confusions(CLASSES).sum(axis=0)
     assert counts.tolist() == confusion_matrix(table["label"], predicted, labels=CLASSES).tolist()
     score = f1_score(table["label"], predicted, average="macro")
-    assert float(out_of_fold.macro_f1(counts)) == pytest.approx(score)
+    assert float(macro_f1(counts)) == pytest.approx(score)
 
 
 def test_order_of_rows_does_not_matter() -> None:

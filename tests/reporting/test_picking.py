@@ -67,11 +67,13 @@ def test_trivial_answers_are_those_of_scikit_learn_s_dummies() -> None:
     assert guessing == pytest.approx(np.mean(random), abs=0.01)
 
 
-def test_scores_are_bootstrapped_by_package_alike_and_the_same_each_time() -> None:
+def test_scores_are_bootstrapped_by_package_alike_and_the_same_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     counts = np.random.default_rng(0).integers(0, 9, (20, 30, 4, 4))
     one, again = scored(list(counts)), scored(list(counts))
     assert one.draws.shape == (20, 2000)
     assert (one.draws == again.draws).all()
+    monkeypatch.setattr("csam_lightning.reporting.picking.TOGETHER", 48)
+    assert (scored(list(counts)).draws == one.draws).all()
     alone = scored([counts[17]])
     assert (alone.draws[0] == one.draws[17]).all()
     assert one.score == pytest.approx([float(macro_f1(matrices.sum(axis=0))) for matrices in counts])

@@ -44,7 +44,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
         ",data.size=999,,,data size 999 cannot be reached\n"
     )
     few = Said((9, 8, 9, 8), packages=5)
-    grid = found.sweep("fold_sweep", *((made, few if made.size == 420 else None) for made in GRID), files={told: ""})
+    grid = found.sweep("fold_sweep", *((made, few if made.size == 420 else Said()) for made in GRID), files={told: ""})
     found.unfinished(Made(size=700), grid)
     bare = Shop(found.folder, experiment=HOSTILE)
     bare.cell(replace(GRID[0], params={"note": HOSTILE}), artifacts=False)
