@@ -9,6 +9,7 @@ from functools import wraps
 from typing import Any, NoReturn, TypeVar
 
 import hydra
+import yaml
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -26,6 +27,11 @@ NOISE = ("object_type=", "reference_type=", "provider=", "Config search path", "
 
 EXTRAS = {"'hydra/launcher/ray": "ray", "'hydra/launcher/submitit": "slurm"}
 """Configurations that Hydra cannot find, by how their names begin, and the extra of this package that brings them."""
+
+SETTINGS_SHOWN = "--cfg job shows all settings and their values"
+
+HELP_COLUMN = 36
+"""Width of a setting in a command's help, before its meaning."""
 
 Config = TypeVar("Config")
 
@@ -119,9 +125,11 @@ def typed(config: DictConfig, schema: type[Config]) -> Config:
         first = error.errors()[0]
         setting = ".".join(str(part) for part in first["loc"])
         what = f"{first['msg'][0].lower()}{first['msg'][1:]}, not {first['input']!r}"
-        raise InputError(what, where=setting, mend="--help shows the settings and their defaults") from error
+        raise InputError(what, where=setting, mend=SETTINGS_SHOWN) from error
     for setting in sorted(_paths(values) - _paths(adapter.dump_python(made))):
-        raise InputError("there is no such setting", where=setting, mend="--help shows the settings and their defaults")
+        raise InputError(
+            "there is no such setting", where=setting, mend="--cfg job shows all settings and their values"
+        )
     return made
 
 
@@ -148,7 +156,24 @@ def _mend(told: str, config_name: str) -> str:
     for name, extra in EXTRAS.items():
         if f"Could not load {name}" in told or f"Could not find {name}" in told:
             return f"it comes with csam-lightning[{extra}], see Launchers in README.md"
-    return f"python -m csam_lightning.{config_name} --help lists the settings"
+    return f"python -m csam_lightning.{config_name} --cfg job lists the settings"
+
+
+def setting(path: str, *, _root_: DictConfig) -> str:
+    """Return a setting and its value as ``path=value`` and spaces, for the help texts in ``conf/``."""
+    group, _, name = path.rpartition(".")
+    parent = OmegaConf.select(_root_, group) if group else _root_
+    value = OmegaConf.select(_root_, path)
+    if OmegaConf.is_config(value):
+        value = OmegaConf.to_container(value)
+    text = yaml.safe_dump([value], default_flow_style=True, sort_keys=False, width=sys.maxsize).strip()[1:-1]
+    if OmegaConf.is_config(parent) and OmegaConf.is_missing(parent, name):
+        text = "(required)"
+    column = f"{path}={text}".ljust(HELP_COLUMN - 2)
+    return f"{column}  ".replace("$", "$$")  # Hydra fills in what stands behind a single one afterwards
+
+
+OmegaConf.register_new_resolver("setting", setting, replace=True)
 
 
 def _leave(line: str, status: int = BAD_INPUT) -> NoReturn:

@@ -591,7 +591,7 @@ def test_a_machine_without_a_gpu_is_told_so_in_one_line() -> None:
     [
         ("bogus=1", r"^--settings: .*bogus.*; give settings of csam_lightning.train"),
         ("trainer.precision=8", r"^trainer.precision.*"),
-        ("trainer.max_epochs=many", r"^trainer.max_epochs: .*; --help shows"),
+        ("trainer.max_epochs=many", r"^trainer.max_epochs: .*; --cfg job shows"),
     ],
 )
 def test_settings_are_checked_before_anything_is_measured(setting: str, message: str) -> None:

@@ -88,3 +88,40 @@ def test_launcher_that_is_not_installed_names_what_brings_it(
         "error: configuration: In 'hydra/launcher/ray_local': Could not load 'hydra/launcher/ray'.; "
         "it comes with csam-lightning[ray], see Launchers in README.md"
     )
+
+
+@pytest.mark.parametrize("name", ["train", "check", "simulate"])
+def test_help_fits_a_screen_and_leaves_physical_constants_out(name: str, command: Command) -> None:
+    done = command(name, "--help", *(["data=simulated"] if name == "check" else []))
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) < 60
+    assert "paris_exponent" not in done.stdout
+    assert "impedance" not in done.stdout
+    assert "--cfg job" in done.stdout
+    everything = command(name, "--cfg", "job", *(["data=simulated"] if name == "check" else []))
+    assert "paris_exponent: 3.0" in everything.stdout
+
+
+def test_help_explains_the_settings_that_are_changed_first_with_their_values(command: Command) -> None:
+    lines = command("train", "--help", "data.size=420", "output_dir=a$b").stdout.splitlines()
+    for name, value in {
+        "data.size": "420",
+        "data.image_size": "100",
+        "data.num_folds": "5",
+        "folds": "null",
+        "seed": "0",
+        "model.arch": "resnet18",
+        "trainer.max_epochs": "20",
+        "trainer.accelerator": "auto",
+        "output_dir": "a$b",
+        "force": "false",
+    }.items():
+        [line] = [line for line in lines if line.startswith(f"{name}=")]
+        assert line.split(maxsplit=1)[0] == f"{name}={value}"
+        assert len(line.split(maxsplit=1)[1]) > 8
+    assert max(map(len, lines)) <= 120
+
+
+def test_help_shows_what_has_to_be_given(command: Command) -> None:
+    assert "output=(required) " in command("simulate", "--help").stdout
+    assert "data.root=(required) " in command("check", "--help").stdout

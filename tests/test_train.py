@@ -326,7 +326,7 @@ def test_store_that_is_away_ends_no_training(command: Command, scans_folder: Pat
         (["data.image_size=big"], "data.image_size: input should be a valid integer"),
         (["tracking.uri=mlruns"], "tracking.uri: 'mlruns' is no address of an MLflow store"),
         (["data.size==4"], "data.size"),
-        (["+data.foo=1"], "data.foo: there is no such setting; --help shows the settings and their defaults"),
+        (["+data.foo=1"], "data.foo: there is no such setting; --cfg job shows all settings and their values"),
         (["data.package_pattern=^(p[0-9]+)"], "quote it twice: 'SETTING=\"VALUE\"'"),
         (["data.root=scans"], "data.root: scans makes no sense here; give data=folder besides"),
     ],
@@ -388,4 +388,4 @@ def test_help_lists_groups_and_settings(command: Command) -> None:
     done = command("train", "--help")
     assert done.returncode == 0
     assert "data: folder, simulated" in done.stdout
-    assert "max_epochs: 20" in done.stdout
+    assert "trainer.max_epochs=20 " in done.stdout

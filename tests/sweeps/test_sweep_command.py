@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -64,7 +65,7 @@ def test_failing_cell_fails_alone_and_a_sweep_takes_up_what_is_trained(
     found = runs(work)
     [sweep] = sweeps(found)
     assert sweep.info.status == "FAILED"
-    assert sweep.data.metrics == {"cells/done": 2, "cells/failed": 2}
+    assert sweep.data.metrics == {"cells/done": 2, "cells/failed": 2, "cells/impossible": 0}
     cells = {run.info.run_name: run for run in below(found, sweep) if run.info.status == "FINISHED"}
     assert set(cells) == {"24 px32 b4", "24 px32 b8"}
     assert len(below(found, cells["24 px32 b4"])) == 2
@@ -80,6 +81,49 @@ def test_failing_cell_fails_alone_and_a_sweep_takes_up_what_is_trained(
     found = runs(work)
     assert [run.info.status for run in sweeps(found)] == ["FAILED", "FINISHED"]  # the third was the second's grid
     assert {run.info.run_name for run in below(found, sweeps(found)[1])} == {"24 px32 b8", "24 px32 b16"}
+
+
+def test_impossible_cells_are_listed_once_never_launched_and_no_failure(
+    command: Command, settings: list[str], tmp_path: Path
+) -> None:
+    work = tmp_path / "work"
+    grid = [*settings, "data.batch_size=4,8", "data.size=-1,24", "hydra.sweeper.max_batch_size=1", "-m"]
+    done = command("train", *grid)
+    assert done.returncode == 0, done.stderr
+    reason = (
+        "data.size: data size -1 cannot be reached with 24 training scans; choose a size from 1 to 24, or null for all"
+    )
+    assert f"  data.batch_size=4 data.size=-1; data.batch_size=8 data.size=-1: {reason}" in done.stdout.splitlines()
+    assert (done.stdout + done.stderr).count(reason) == 1
+    assert "2 cells done, 0 failed, 2 impossible (listed above)" in done.stdout.splitlines()
+    assert "cells: 2 done, 0 failed, 0 left" in done.stderr
+    assert {folder.name for folder in work.glob("outputs/sweeps/*/[0-9]*")} == {"0", "1"}
+    assert [(row["outcome"], row["reason"] == reason) for row in summary(work)] == [
+        *[("done", False)] * 2,
+        *[("impossible", True)] * 2,
+    ]
+    found = runs(work)
+    [sweep] = sweeps(found)
+    assert sweep.info.status == "FINISHED"
+    assert sweep.data.metrics == {"cells/done": 2, "cells/failed": 0, "cells/impossible": 2}
+    assert {run.info.run_name for run in below(found, sweep)} == {"24 px32 b4", "24 px32 b8"}
+
+    again = command("train", *grid)
+    assert again.returncode == 0
+    assert "2 cells, 4 trainings (folds), of which 4 are there already" in again.stdout
+    assert len(sweeps(runs(work))) == 1
+
+
+def test_long_sweep_says_how_long_it_takes(settings: list[str], work_folder: Path) -> None:
+    grid = [*settings, "trainer.max_epochs=20000", "seed=0,1", "-m"]
+    told, *rest = interrupted(grid, work_folder, signal.SIGINT, after="on this machine")
+    expected = (
+        r"about (?:\d+ days? )?\d+ h.* on this machine \(estimate from \d+ timed steps; corrected as cells end\)\n"
+    )
+    assert re.fullmatch(expected, told), told
+    assert rest[-1] == "error: interrupted: run the same command again to go on from here\n"
+    assert "Traceback" not in "".join(rest)
+    wait_for_orphans(work_folder)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.faults)])
@@ -139,27 +183,29 @@ def test_two_sweeps_at_once_train_no_cell_twice(settings: list[str], work_folder
 
 
 def interrupted(arguments: list[str], work: Path, how: signal.Signals, *, after: str) -> Iterator[str]:
-    """Start a training, end it as soon as a line with ``after`` has come, and yield what it said afterwards."""
+    """Start a training, end it as soon as a line with ``after`` has come; yield that line and what is said then."""
     with subprocess.Popen(
         [sys.executable, "-m", "csam_lightning.train", *arguments],
         cwd=work,
         env={**os.environ, "MLFLOW_TRACKING_URI": ""},
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
+        stderr=subprocess.STDOUT,
+        stdout=subprocess.PIPE,
         text=True,
         preexec_fn=heed_interrupts,  # noqa: PLW1509 - no threads are running here
     ) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
+        assert process.stdout is not None
+        for line in process.stdout:
             if after in line:
+                yield line
                 break
         process.send_signal(how)
-        yield from process.stderr
+        yield from process.stdout
 
 
 def test_cells_side_by_side_with_joblib(settings: list[str], work_folder: Path) -> None:
     work = work_folder
     grid = [*settings, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=0,1", "trainer.accelerator=cpu,abacus"]
+    grid += ["data.size=24,-1"]
     done = subprocess.run(
         [sys.executable, "-m", "csam_lightning.train", *grid, "-m"],
         cwd=work,
@@ -171,6 +217,8 @@ def test_cells_side_by_side_with_joblib(settings: list[str], work_folder: Path) 
     )
     assert done.returncode == 1, done.stderr
     assert "cells: 2 done, 2 failed, 0 left" in done.stderr
+    assert "is launching 4 jobs" in done.stderr
+    assert "2 cells done, 2 failed, 4 impossible (listed above)" in done.stdout
     assert "Warning" not in done.stderr
     assert sorted(row["cell"] for row in summary(work) if not row["reason"]) == [
         "24 px32 b8",
