@@ -30,6 +30,10 @@ def summary(manifest: Manifest, images: ImageCounts, *, protocol: Protocol, num_
     yield f"image sizes, pixels: {_sizes(images.sizes)}"
     modes = ", ".join(f"{mode} ({count})" for mode, count in images.modes.most_common())
     yield f"kinds of pixels: {modes or 'none read'}"
+    yield from (
+        f"{look}: {count.scans} scans" + (f", up to {count.marked:.1%} of one" if look == "marked" else "")
+        for look, count in images.looks.items()
+    )
     bits = images.sample_bits
     if bits is not None:
         yield f"range of the 16-bit samples: {bits} bits, 0 to {(1 << bits) - 1}"

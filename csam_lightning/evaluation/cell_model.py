@@ -84,6 +84,7 @@ def _facts(file: Path, numbers: tuple[int, ...]) -> ModelFacts:
             "cell_id": result["cell_id"],
             "folds": numbers,
             "sample_bits": result.get("sample_bits"),
+            **{name: result[name] for name in ("overlay", "palette") if name in result},
         }
     )
 

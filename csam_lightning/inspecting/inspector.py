@@ -104,7 +104,8 @@ class Inspector:
 
     def _pixels(self, judged: Judged) -> "NDArray[np.uint8]":
         try:
-            return judged.scan.pixels(self.ensemble.facts.sample_bits)
+            facts = self.ensemble.facts
+            return judged.scan.pixels(facts.sample_bits, facts.colours)
         except InputError:  # its file went since it was judged
             assert judged.prepared is not None  # noqa: S101 -- it was readable
             return judged.prepared.thumbnail

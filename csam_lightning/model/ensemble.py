@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from csam_lightning.data.colour_rule import BY_LUMA, ColourRule, PaletteChoice
 from csam_lightning.model.classifier import ScanClassifier
 from csam_lightning.model.novelty import NoveltyStatistics, features_noted
 
@@ -32,6 +33,8 @@ class ModelFacts:
         folds: Number of the fold that each network came from.
         sample_bits: Range of the samples of that data set's 16-bit files, bits; None where there were none. Further
             scans are to be mapped alike, see :func:`csam_lightning.data.images.read_grey`.
+        overlay: What became of marks on those scans, see :class:`csam_lightning.data.colour_rule.ColourRule`.
+        palette: What became of false colour; by default both as older versions had it.
     """
 
     classes: tuple[str, ...]
@@ -42,13 +45,17 @@ class ModelFacts:
     cell_id: str
     folds: tuple[int, ...]
     sample_bits: int | None
+    overlay: str = BY_LUMA.overlay.value
+    palette: PaletteChoice = BY_LUMA.palette
 
     def __post_init__(self) -> None:
         """Refuse facts that make no sense, as a damaged or hostile file may state.
 
         Raises:
             ValueError: They make none.
+            InputError: The palette makes none.
         """
+        ColourRule.of(self.overlay, self.palette)
         sound = (
             len(set(self.classes)) == len(self.classes) >= 2,  # noqa: PLR2004 - fewer leave nothing to tell apart
             1 <= self.image_size <= LARGEST_SIDE,
@@ -57,6 +64,11 @@ class ModelFacts:
         )
         if not all(sound):
             raise ValueError(f"a model cannot have {self}")
+
+    @property
+    def colours(self) -> ColourRule:
+        """How colours of further scans become grey."""
+        return ColourRule.of(self.overlay, self.palette)
 
 
 class Judgement(NamedTuple):
