@@ -49,5 +49,7 @@ class ColourRule:
         return cls(Overlay(overlay), chosen)
 
 
+USUAL = ColourRule(Overlay.inpaint, None)
+"""Marks are filled, false colour is refused."""
 BY_LUMA = ColourRule()
 """All colours by luma, as models learned that were written before there were rules."""

@@ -28,14 +28,14 @@ STRONG = 64  # difference of channels; paint of a quarter's opacity has it
 FEW = 0.001  # share of the pixels
 MOST_MARKED = 0.5  # share of the pixels
 GREY_NOISE, GREY_REST = 8, 0.98  # difference of channels that JPEG leaves in grey, and the share of pixels within it
-FAR = 8  # pixels from coloured ones within which JPEG, which halves the resolution of colours, may spread them
+FAR = 16  # pixels from strongly coloured ones up to which JPEG, whose blocks of colours are so wide, spreads them
 FEW_MARKED = 0.1  # share of the pixels
 SCAN_LEVELS = 8.0, 24.0
 """Effective number of grey levels, the exponential of their entropy, of a scan with few marks and with many. A palette
 has 1 to 3; scaled down or compressed as JPEG up to 11, and then more than ``FEW_MARKED`` is coloured."""
 LINE = 150  # cells of colour space, 16 to a side, that a palette passes through at most
 CELL_SHARE = 1 / 2000  # of the pixels, from which a cell counts
-VIVID = 80  # median difference of channels of a palette's coloured pixels
+VIVID = 73  # median difference of channels of a palette's coloured pixels
 AROUND = 2  # pixels around a mark that are filled besides: its edges are mixed with the scan
 RADIUS = 3  # pixels around a filled one that it is computed from
 
@@ -79,7 +79,8 @@ def look_at(pixels: Pixels, palette: Palette | None = None) -> Seen:
         return Seen("colour" if coloured >= FEW else "grey")
     if coloured <= MOST_MARKED and _rest_is_grey(spread):
         if _is_scan(pixels, green, spread, float(coloured)):
-            return Seen("marked", _grown(spread > TINT, AROUND).astype(bool))
+            near = _grown(spread >= STRONG, FAR).astype(bool)
+            return Seen("marked", _grown(near & (spread > TINT), AROUND).astype(bool))
         return Seen("false colour")
     vivid = coloured > FEW_MARKED and np.searchsorted(counts, (counts[-1] + counts[TINT]) / 2) >= VIVID
     return Seen("false colour" if vivid and _cells(red, green, blue) <= LINE else "colour")
@@ -127,7 +128,7 @@ def grey_of(pixels: Pixels, luma: Pixels, rule: ColourRule, *, where: str) -> tu
 
 
 def _rest_is_grey(spread: NDArray[np.uint8]) -> bool:
-    rest = spread[_grown(spread > TINT, FAR) == 0]
+    rest = spread[_grown(spread >= STRONG, FAR) == 0]
     return not rest.size or bool((rest <= GREY_NOISE).mean() >= GREY_REST)
 
 

@@ -11,7 +11,7 @@ from statistics import median_high
 import numpy as np
 from numpy.typing import NDArray
 
-from csam_lightning.data.colour_rule import LUMA, SPECTRUM, ColourRule, Overlay
+from csam_lightning.data.colour_rule import LUMA, SPECTRUM, USUAL, ColourRule, Overlay
 from csam_lightning.data.colours import Look
 from csam_lightning.data.duplicates import duplicate_problems
 from csam_lightning.data.hashes import UNKNOWN, Hashes
@@ -68,7 +68,7 @@ class ImageCounts:
     looks: Looks
 
 
-def inspect_images(manifest: Manifest, colours: ColourRule) -> tuple[ImageCounts, list[Problem]]:
+def inspect_images(manifest: Manifest, colours: ColourRule = USUAL) -> tuple[ImageCounts, list[Problem]]:
     """Read every image of a manifest, those in colour twice where the rule takes their palette.
 
     Args:

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
-from csam_lightning.data.colour_rule import ColourRule, Overlay, PaletteChoice
+from csam_lightning.data.colour_rule import USUAL, ColourRule, PaletteChoice
 from csam_lightning.data.colours import Look
 from csam_lightning.data.duplicates import duplicate_problems
 from csam_lightning.data.hashes import LENGTH, Hashes
@@ -46,9 +46,6 @@ VERSION = 4
 PICTURES, FACTS = "pictures.npy", "facts.json"
 
 Array: TypeAlias = "np.memmap[tuple[int, int, int], np.dtype[np.uint8]]"
-
-REFUSING = ColourRule(Overlay.inpaint, None)
-"""The rule that holds where none is named: marks are filled, false colour is refused."""
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +110,7 @@ def cached_scans(
     image_size: int,
     cache_dir: Path,
     *,
-    colours: ColourRule = REFUSING,
+    colours: ColourRule = USUAL,
     workers: int | None = None,
 ) -> Scans:
     """Decode and resize all scans of a manifest, or take them from the cache.

@@ -106,11 +106,14 @@ class Gathered:
 
 def gathered(results: Iterable[Surveyed | InputError]) -> Gathered:
     """Return what files hold together; errors are passed over."""
-    peaks, looks, palettes, lost = set(), Looks(), set(), None
+    peaks: set[int] = set()
+    palettes: set[bytes] = set()
+    looks, lost = Looks(), None
     for position, one in enumerate(results):
         if isinstance(one, InputError):
             continue
-        peaks |= {one.peak} - {None}
+        if one.peak is not None:
+            peaks.add(one.peak)
         looks.add(position, one.look, one.marked)
         if one.palette is not None:
             palettes.add(one.palette.tobytes())

@@ -14,6 +14,7 @@ from csam_lightning.errors import InputError
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 WIDTH, HEIGHT, BITS, MEANING, COLOUR_MAP, SAMPLE_FORMAT = 256, 257, 258, 262, 320, 339
+STRIPS, TILES = 273, 324
 WHITE_IS_ZERO, SIGNED, FLOAT = 0, 2, 3
 KINDS_READ = "save it as 8- or 16-bit grey, RGB or palette"
 
@@ -68,13 +69,13 @@ def unknown_kind(data: bytes, path: Path) -> InputError | None:
         stream = io.BytesIO(data)
         stream.seek(tags.next)
         tags.load(stream)
-        known = {WIDTH: tags[WIDTH], HEIGHT: tags[HEIGHT]}
+        whole = tags[WIDTH] and tags[HEIGHT] and MEANING in tags and (STRIPS in tags or TILES in tags)
         bits, form = tags.get(BITS, (1,)), tags.get(SAMPLE_FORMAT, (1,))[0]
     except Exception:  # noqa: BLE001 -- a damaged directory raises nearly anything
         return None
-    if not all(known.values()):
+    if not whole:
         return None
     samples = f"{len(bits)} samples" if len(bits) > 1 else "1 sample"
     name = {SIGNED: "signed ", FLOAT: "floating-point "}.get(form, "")
-    kind = f"TIFF with {samples} of {bits[0]} {name}bits, meaning {tags.get(MEANING)}"
+    kind = f"TIFF with {samples} of {bits[0]} {name}bits, meaning {tags[MEANING]}"
     return InputError(f"holds pixels of a kind not read ({kind})", where=str(path), mend=KINDS_READ)

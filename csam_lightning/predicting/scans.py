@@ -54,7 +54,7 @@ class Scan:
         """
         return self.read(colours).pixels(sample_bits)
 
-    def read(self, colours: ColourRule) -> GreyImage:
+    def read(self, colours: ColourRule = BY_LUMA) -> GreyImage:
         """Read it, its colours becoming grey by a rule.
 
         Raises:

@@ -12,22 +12,24 @@ from csam_lightning.predicting.scans import Scan
 from csam_lightning.progress import console, track
 from csam_lightning.trays.dataset import COLOUR, read_tray, told, unit_paths
 from csam_lightning.trays.overview import GREEN, ORANGE, Colour, paint
-from csam_lightning.trays.palette import Palette, Pixels, find_palette, merge_palettes
+from csam_lightning.trays.palette import Palette, Pixels, find_palette, merge_palettes, parse_palette
 from csam_lightning.trays.tray import Tray, cut_tray
 
 if TYPE_CHECKING:
-    from csam_lightning.model.ensemble import Ensemble
+    from csam_lightning.model.ensemble import Ensemble, ModelFacts
 
 PURPLE: Colour = (140, 0, 140)
 GREY: Colour = (120, 120, 120)
 LETTERS = 4  # of a class's name that are painted
 
 
-def readable_palette(files: Sequence[Path]) -> Palette | None:
-    """Return one palette for all trays in false colour that can be read; None where there is none.
+def palette_of(facts: "ModelFacts", files: Sequence[Path]) -> Palette | None:
+    """Return the palette that a model learned with, else one for all trays in false colour; None where there is none.
 
     A tray that cannot be read is told when its units are to be judged.
     """
+    if isinstance(facts.colours.palette, tuple):
+        return parse_palette(facts.colours.palette)
     palettes = []
     for file in files:
         try:
