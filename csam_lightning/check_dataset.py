@@ -45,7 +45,7 @@ def check_dataset(config: DictConfig) -> None:
     )
     lines: list[str] = []
     if manifest is not None:
-        images, found = inspect_images(manifest)
+        images, found = inspect_images(manifest, settings.data.colours)
         problems = sorted(problems + found, key=lambda problem: problem.row)
         problems += _size_problems(manifest, settings)
         if not errors_in(problems):

@@ -12,6 +12,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from csam_lightning.data.colour_rule import ColourRule, Overlay
 from csam_lightning.errors import InputError
 from csam_lightning.simulation.config import SimulationConfig
 
@@ -77,7 +78,18 @@ class DataConfig:
     batch_size: int
     protocol: ProtocolName
     num_folds: int
+    overlay: Overlay
+    palette: list[str] | str | None
     simulation: SimulationConfig | None
+
+    @property
+    def colours(self) -> ColourRule:
+        """How colours become grey.
+
+        Raises:
+            InputError: The palette is none.
+        """
+        return ColourRule.of(self.overlay, self.palette)
 
 
 @dataclass(frozen=True)
@@ -187,6 +199,10 @@ def check_data_values(data: DataConfig) -> None:
     _at_least(32, "data.image_size", data.image_size)
     _at_least(2, "data.batch_size", data.batch_size)
     _at_least(2, "data.num_folds", data.num_folds)
+    if isinstance(data.colours.palette, tuple):
+        from csam_lightning.data.palette import parse_palette  # takes NumPy, which --help does without
+
+        parse_palette(data.colours.palette, where="data.palette")
     if data.kind == "folder":
         _require(bool(data.root), "data.root", data.root, "data.root=DIR, the folder of the scans")
     else:

@@ -7,6 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from csam_lightning.cli import run, typed
+from csam_lightning.data.colour_rule import Overlay
 from csam_lightning.errors import InputError
 from csam_lightning.loading import loading
 
@@ -18,6 +19,7 @@ class CropConfig:
     input: str
     output: str
     palette: list[str] | None
+    overlay: Overlay
     gap: int
 
 
@@ -38,7 +40,8 @@ def main(config: DictConfig) -> None:
     palette = common_palette(files) if settings.palette is None else parse_palette(settings.palette)
     if palette is not None:
         sys.stdout.write(f"palette from low to high amplitude: {','.join(palette_names(palette))}\n")
-    for line in cut_trays(files, palette, Path(settings.output).expanduser(), gap=settings.gap):
+    output = Path(settings.output).expanduser()
+    for line in cut_trays(files, palette, output, gap=settings.gap, overlay=settings.overlay):
         sys.stdout.write(f"{line}\n")
 
 

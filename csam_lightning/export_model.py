@@ -105,13 +105,13 @@ def _registered(
             raise InputError(what, where=f"run {run.id}", mend=mend)
         card = card_of(store, run, ensemble, folder)
         difference = write_checked(ensemble, FORMATS["onnx"], folder / "model.onnx", scans)
-        side = ensemble.facts.image_size
-        example = np.stack([resize_grey(read_grey(scan), side) for scan in scans[:2]])
+        facts = ensemble.facts
+        side = facts.image_size
+        example = np.stack([resize_grey(read_grey(scan, colours=facts.colours), side) for scan in scans[:2]])
         made = folder / "served"
         save_served(folder / "model.onnx", made, example=example, outputs=ensemble_predictor(ensemble)(example))
         write_ensemble(ensemble, made / Path(ARTIFACT).name)
         (made / CARD).write_text(card, encoding="utf-8")
-        facts = ensemble.facts
         tags = {"cell.id": facts.cell_id, "data.fingerprint": facts.data_fingerprint}
         version = register(store.uri, run.id, made, called, description=card, tags=tags)
     alias = f" as {called.name}@{called.alias}" if called.alias else ""

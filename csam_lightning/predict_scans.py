@@ -26,7 +26,7 @@ from csam_lightning.predicting.output import PAGE, Output, Wanted, print_tally
 from csam_lightning.predicting.review import ReviewRule, facts_of, limits
 from csam_lightning.predicting.sources import scans_of
 from csam_lightning.predicting.table import FILE
-from csam_lightning.predicting.trays import judge_trays, readable_palette
+from csam_lightning.predicting.trays import judge_trays, palette_of
 from csam_lightning.progress import console, track
 from csam_lightning.tracking.models import load_model
 from csam_lightning.trays.dataset import scan_files
@@ -130,7 +130,7 @@ def _judged(
         yield from track(stream, description="judging scans", total=len(scans))
         return
     files = scan_files(source)
-    palette = readable_palette(files) if settings.palette is None else parse_palette(settings.palette)
+    palette = palette_of(ensemble.facts, files) if settings.palette is None else parse_palette(settings.palette)
     if palette is not None:
         sys.stdout.write(f"palette from low to high amplitude: {','.join(palette_names(palette))}\n")
     yield from judge_trays(

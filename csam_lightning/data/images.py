@@ -3,8 +3,11 @@
 How pixels become 8-bit grey:
 
 - 8-bit grey and 1-bit images as they are (1-bit: 0 and 255).
-- Colour and palettes by luma, 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601, as Pillow has it). Alpha is left aside: the
-  colour beneath it counts.
+- Colour and palettes by luma, 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601, as Pillow has it), or as a
+  :class:`csam_lightning.data.colour_rule.ColourRule` has it for marks and false colour. Alpha is left aside: the colour
+  beneath it counts. Colour of 16 bits a channel is refused: Pillow would cut off the low byte.
+- TIFF as :mod:`csam_lightning.data.tiff` puts it right; files whose end was lost are refused, see
+  :mod:`csam_lightning.data.damage`.
 - 16-bit grey linearly from a range of 8, 12 or 16 bits to 0 … 255, because scanners store 12-bit samples in 16-bit
   files without saying so, and cutting off the low byte would leave such a scan 16 grey levels. All scans of a data set
   share one range, the smallest of the three that holds the brightest pixel of them all: one sample is one grey value
@@ -30,6 +33,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
+from csam_lightning.data.colour_rule import BY_LUMA, ColourRule
+from csam_lightning.data.colours import Look, Seen, grey_of, look_at
+from csam_lightning.data.damage import PNG_SIGNATURE, damage_in
+from csam_lightning.data.palette import Palette
+from csam_lightning.data.tiff import BITS, KINDS_READ, settle_tiff, settled_samples, tags_of, unknown_kind
 from csam_lightning.errors import InputError
 
 FORMATS = ("PNG", "TIFF", "BMP", "JPEG")
@@ -58,11 +66,15 @@ class GreyImage:
         samples: Grey values as the file holds them, uint8 or, of a 16-bit file, uint16, of shape (height, width).
         mode: The file's kind of pixels, for example ``8-bit grey``.
         pages: Images in the file; the first is the one decoded.
+        look: What its colours mean, see :mod:`csam_lightning.data.colours`.
+        marked: Share of the pixels that marks cover.
     """
 
     samples: Samples
     mode: str
     pages: int
+    look: Look = "grey"
+    marked: float = 0.0
 
     @property
     def peak(self) -> int | None:
@@ -116,69 +128,90 @@ def range_of(peaks: Iterable[int | None]) -> int | None:
     return None if highest is None else next((bits for bits in RANGE_BITS if highest < 1 << bits), None)
 
 
-def read_grey(path: Path, *, sample_bits: int | None = None) -> NDArray[np.uint8]:
+def read_grey(path: Path, *, sample_bits: int | None = None, colours: ColourRule = BY_LUMA) -> NDArray[np.uint8]:
     """Read a PNG, TIFF, BMP or JPEG file as grey values, uint8 of shape (height, width).
 
     Args:
         path: The file.
         sample_bits: See :meth:`GreyImage.pixels`; a data set's range is ``Scans.sample_bits``.
+        colours: How colours become grey.
 
     Raises:
-        InputError: The file is missing, no such image, damaged, too small, too large, or of a kind not read.
+        InputError: The file is missing, no such image, damaged, too small, too large, of a kind not read, or refused
+            by the rule of colours.
     """
-    return read_image(path).pixels(sample_bits)
+    return read_image(path, colours=colours).pixels(sample_bits)
 
 
-def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> GreyImage:
+def read_image(path: Path, *, colours: ColourRule = BY_LUMA) -> GreyImage:
     """Read an image file, and tell what it is.
 
     Raises:
         InputError: As :func:`read_grey`.
     """
-    return decode_image(read_bytes(path), path, max_pixels=max_pixels)
+    return decode_image(read_bytes(path), path, colours=colours)
 
 
-def decode_image(data: bytes, path: Path, *, max_pixels: int = MAX_PIXELS) -> GreyImage:
+def decode_image(data: bytes, path: Path, *, colours: ColourRule = BY_LUMA) -> GreyImage:
     """Decode an image, and tell what it is.
 
     Args:
         data: The bytes of its file.
         path: The file, for messages.
-        max_pixels: The most that it may have.
+        colours: How colours become grey.
 
     Raises:
-        InputError: The bytes are no such image, or one that is damaged, too small, too large, or of a kind not read.
+        InputError: As :func:`read_grey`.
     """
-    with _opened(data, path, max_pixels) as image:
+    with _opened(data, path) as image:
         pages = int(getattr(image, "n_frames", 1))
+        if image.mode in COLOUR_MODES:
+            mode = "palette" if image.mode[0] == "P" else "colour"
+            grey, seen = grey_of(*_rgb(image), colours, where=str(path))
+            return GreyImage(grey, mode, pages, seen.look, seen.marked)
         samples, mode = _grey(image, path)
     return GreyImage(samples, mode, pages)
 
 
-def read_colours(path: Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
-    """Read a PNG, TIFF, BMP or JPEG file without making its colours grey.
+def read_colours(
+    path: Path, palette: Palette | None = None, *, max_pixels: int = MAX_PIXELS
+) -> tuple[NDArray[np.uint8], Seen]:
+    """Read a PNG, TIFF, BMP or JPEG file without making false colours grey.
+
+    Args:
+        path: The file.
+        palette: As :func:`csam_lightning.data.colours.look_at`.
+        max_pixels: The most that it may have.
 
     Returns:
-        uint8 of shape (height, width, 3), red, green and blue, of a file with colours or a palette; of shape
-        (height, width) as :func:`read_grey` of any other.
+        Of a file in colours other than marks uint8 of shape (height, width, 3), red, green and blue; of any other uint8
+        of shape (height, width), its luma; and what it was seen to be.
 
     Raises:
         InputError: As :func:`read_grey`.
     """
     with _opened(read_bytes(path), path, max_pixels) as image:
         if image.mode in COLOUR_MODES:
-            return np.array(ImageOps.exif_transpose(image).convert("RGB"))
-    return read_image(path, max_pixels=max_pixels).pixels()
+            pixels, luma = _rgb(image)
+            seen = look_at(pixels, palette)
+            return (luma if seen.look in {"grey", "marked"} else pixels), seen
+        return GreyImage(_grey(image, path)[0], "", 1).pixels(), Seen("grey")
 
 
-def sample_peak(path: Path) -> int | None:
-    """Return the brightest sample of a 16-bit file; None, without decoding it, for a file of another kind.
+def survey_image(path: Path) -> tuple[int | None, NDArray[np.uint8] | None]:
+    """Return what a data set has to know of a file before any is decoded: little that takes decoding it.
+
+    Returns:
+        Brightest sample of a 16-bit file, and the pixels of one in colour, uint8 of shape (height, width, 3); None, of
+        both, without decoding it, for a file of another kind.
 
     Raises:
         InputError: As :func:`read_grey`.
     """
     with _opened(read_bytes(path), path) as image:
-        return int(_grey(image, path)[0].max()) if image.mode.startswith("I") else None
+        if image.mode in COLOUR_MODES:
+            return None, _rgb(image)[0]
+        return int(_grey(image, path)[0].max()) if image.mode.startswith("I") else None, None
 
 
 @contextmanager
@@ -187,18 +220,25 @@ def _opened(data: bytes, path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[I
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check_size(image.size, path, max_pixels)
+            settle_tiff(image, path)
+            _check_whole(data, image, path)
+            _check_depth(data, image, path)
             yield image
     except InputError:
         raise
     except Image.DecompressionBombError as error:
         raise _too_large(str(error), path) from error
     except UnidentifiedImageError as error:
+        if unknown := unknown_kind(data, path):
+            raise unknown from error
         raise InputError("is no image", where=str(path), mend=f"save it as {', '.join(FORMATS)}") from error
     except Exception as error:  # decoders of damaged files raise nearly anything
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise InputError(
-            f"is a damaged image ({reason})", where=str(path), mend="copy or export the image again"
-        ) from error
+        raise _damaged(reason, path) from error
+
+
+def _damaged(reason: str, path: Path) -> InputError:
+    return InputError(f"is a damaged image ({reason})", where=str(path), mend="copy or export the image again")
 
 
 def read_bytes(path: Path) -> bytes:
@@ -269,21 +309,37 @@ def _too_large(reason: str, path: Path) -> InputError:
     return InputError(f"is too large ({reason})", where=str(path), mend="cut or scale the image down")
 
 
+def _check_whole(data: bytes, image: Image.Image, path: Path) -> None:
+    """Refuse a file whose end was lost."""
+    if damage := damage_in(data, str(image.format), tags_of(image)):
+        raise _damaged(damage, path)
+
+
+def _check_depth(data: bytes, image: Image.Image, path: Path) -> None:
+    """Refuse colour, and grey with alpha, of 16 bits a channel."""
+    depth = data[24] if data.startswith(PNG_SIGNATURE) else max(tags_of(image).get(BITS, (8,)))
+    if depth == max(RANGE_BITS) and image.mode in {*COLOUR_MODES, "LA"}:
+        what = "holds colour or grey with alpha of 16 bits a channel"
+        raise InputError(what, where=str(path), mend="save it as 16-bit grey, or with 8 bits a channel")
+
+
+def _rgb(image: Image.Image) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the pixels of an image in colour, uint8 of shape (height, width, 3), and their luma."""
+    ImageOps.exif_transpose(image, in_place=True)
+    rgb = image.convert("RGB")
+    return np.array(rgb), np.array(rgb.convert("L"))
+
+
 def _grey(image: Image.Image, path: Path) -> tuple[Samples, str]:
+    tags = tags_of(image)
     ImageOps.exif_transpose(image, in_place=True)
     mode = image.mode
-    if mode in COLOUR_MODES:
-        return np.array(image.convert("RGB").convert("L")), "palette" if mode[0] == "P" else "colour"
     if mode in GREY_MODES:
         grey = image if mode == "L" else image.convert("L")
-        return np.array(grey), "1-bit" if mode == "1" else "8-bit grey"
+        return settled_samples(np.array(grey), tags, path), "1-bit" if mode == "1" else "8-bit grey"
     if mode.startswith("I"):
-        return _sixteen_bits(np.array(image), path), "16-bit grey"
-    raise InputError(
-        f"holds pixels of a kind not read ({mode})",
-        where=str(path),
-        mend="save it as 8- or 16-bit grey, RGB or palette",
-    )
+        return settled_samples(_sixteen_bits(np.array(image), path), tags, path), "16-bit grey"
+    raise InputError(f"holds pixels of a kind not read ({mode})", where=str(path), mend=KINDS_READ)
 
 
 def _sixteen_bits(samples: NDArray[np.integer], path: Path) -> NDArray[np.uint16]:

@@ -11,7 +11,7 @@ import shutil
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from errno import EMFILE, ENFILE, ENOMEM
 from itertools import islice
 from pathlib import Path
@@ -21,13 +21,24 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
+from csam_lightning.data.colour_rule import USUAL, ColourRule, PaletteChoice
+from csam_lightning.data.colours import Look
 from csam_lightning.data.duplicates import duplicate_problems
 from csam_lightning.data.hashes import LENGTH, Hashes
-from csam_lightning.data.images import decode_image, range_of, read_bytes, resize_grey, sample_peak
+from csam_lightning.data.images import decode_image, range_of, read_bytes, resize_grey
 from csam_lightning.data.manifest import Manifest, listing
-from csam_lightning.data.problems import errors_in, warnings_in
+from csam_lightning.data.plain import is_plain_grey
+from csam_lightning.data.problems import Problem, errors_in, warnings_in
 from csam_lightning.data.reading import QUICK_HASH_SECONDS, in_order, or_raise
 from csam_lightning.data.row_file import ARRAY, JOURNAL, Row, add_rows, checksum, rows_there
+from csam_lightning.data.survey import (
+    LookCount,
+    Looks,
+    colour_problems,
+    gathered,
+    palette_problem,
+    survey,
+)
 from csam_lightning.data.table import ROWS_TOGETHER
 from csam_lightning.errors import InputError
 from csam_lightning.files import sync_folder, sync_tree
@@ -56,19 +67,25 @@ class Scans:
         path: File of the array.
         sample_bits: Range that the samples of all 16-bit files were mapped from, bits; None where there are none.
             :func:`csam_lightning.data.images.read_grey` maps further scans alike with it.
+        colours: How colours became grey; for further scans as well.
+        plain: Whether all files are plain grey, see :mod:`csam_lightning.data.plain`.
     """
 
     array: Array
     fingerprint: str
     path: Path
     sample_bits: int | None
+    colours: ColourRule
+    plain: bool
 
 
 @dataclass(frozen=True)
 class _Facts:
-    """What the cache keeps beside the array: of the data set, its range; of each scan, its picture hash."""
+    """What the cache keeps beside the array: of the data set, range, palette and colours; of each scan, its picture."""
 
     sample_bits: int | None
+    palette: PaletteChoice
+    looks: dict[Look, list[float]]
     picture_hashes: Hashes
 
 
@@ -81,10 +98,27 @@ def fingerprint(manifest: Manifest) -> str:
     Raises:
         InputError: An image cannot be read.
     """
-    return _fingerprint(manifest, _file_hashes(manifest, None))
+    return identify(manifest)[0]
 
 
-def cached_scans(manifest: Manifest, image_size: int, cache_dir: Path, *, workers: int | None = None) -> Scans:
+def identify(manifest: Manifest) -> tuple[str, bool]:
+    """Return the fingerprint of a data set, and whether all its files are plain grey.
+
+    Raises:
+        InputError: An image cannot be read.
+    """
+    file_hashes, plain = _file_hashes(manifest, None)
+    return _fingerprint(manifest, file_hashes), plain
+
+
+def cached_scans(
+    manifest: Manifest,
+    image_size: int,
+    cache_dir: Path,
+    *,
+    colours: ColourRule = USUAL,
+    workers: int | None = None,
+) -> Scans:
     """Decode and resize all scans of a manifest, or take them from the cache.
 
     Args:
@@ -92,15 +126,17 @@ def cached_scans(manifest: Manifest, image_size: int, cache_dir: Path, *, worker
         image_size: Height and width wanted, pixels.
         cache_dir: Folder for the arrays; made if missing. Processes may share it. What an interruption has left of an
             array there is gone on with.
+        colours: How colours become grey.
         workers: Files read at a time, or None: see :func:`csam_lightning.data.reading.in_order`.
 
     Raises:
-        InputError: An image cannot be read (naming manifest row and file), two scans of different label, package or
-            split show the same picture, or the cache cannot be written.
+        InputError: An image cannot be read (naming manifest row and file), its colours are refused, two scans of
+            different label, package or split show the same picture, or the cache cannot be written.
     """
     _keep_out_of_data(cache_dir, manifest.root)
-    file_hashes = _file_hashes(manifest, workers)
-    key = _digest({"version": VERSION, "image_size": image_size, "files": iter(file_hashes)})
+    file_hashes, plain = _file_hashes(manifest, workers)
+    rule = [colours.overlay, colours.palette]
+    key = _digest({"version": VERSION, "image_size": image_size, "colours": rule, "files": iter(file_hashes)})
     folder = cache_dir / f"scans-{image_size}px-{key[:32]}"
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
@@ -112,7 +148,7 @@ def cached_scans(manifest: Manifest, image_size: int, cache_dir: Path, *, worker
                     logger.warning("cached scans in %s are damaged: they are decoded again", folder)
                 shutil.rmtree(folder, ignore_errors=True)
                 with _resumable(folder) as unfinished:
-                    _write(unfinished, manifest, shape, file_hashes, workers)
+                    _write(unfinished, manifest, shape, file_hashes, colours=colours, workers=workers)
                 cached = _open(folder, shape)
     except OSError as error:
         raise InputError(
@@ -122,8 +158,11 @@ def cached_scans(manifest: Manifest, image_size: int, cache_dir: Path, *, worker
         ) from error
     assert cached is not None  # noqa: S101 -- it was just written
     array, facts = cached
-    _check_duplicates(manifest, facts.picture_hashes)
-    return Scans(array, _fingerprint(manifest, file_hashes), folder / ARRAY, facts.sample_bits)
+    found = ColourRule.of(colours.overlay, facts.palette)
+    _log_colours(manifest, facts, colours)
+    _raise_first(manifest, duplicate_problems(manifest, facts.picture_hashes))
+    fingerprint_ = _fingerprint(manifest, file_hashes)
+    return Scans(array, fingerprint_, folder / ARRAY, facts.sample_bits, found, plain)
 
 
 @contextmanager
@@ -186,13 +225,17 @@ def _array(items: Iterator[object]) -> Iterator[str]:
     yield "]"
 
 
-def _file_hashes(manifest: Manifest, workers: int | None) -> Hashes:
-    hashes = in_order(manifest, _file_hash, workers=workers, quick_seconds=QUICK_HASH_SECONDS)
-    return Hashes(or_raise(hashes))
+def _file_hashes(manifest: Manifest, workers: int | None) -> tuple[Hashes, bool]:
+    hashes, all_plain = Hashes(), True
+    for one, plain in or_raise(in_order(manifest, _file_hash, workers=workers, quick_seconds=QUICK_HASH_SECONDS)):
+        hashes.append(one)
+        all_plain = all_plain and plain
+    return hashes, all_plain
 
 
-def _file_hash(path: Path) -> str:
-    return _hash(read_bytes(path))
+def _file_hash(path: Path) -> tuple[str, bool]:
+    data = read_bytes(path)
+    return _hash(data), is_plain_grey(data)
 
 
 def _hash(data: bytes) -> str:
@@ -230,20 +273,23 @@ def _write(
     manifest: Manifest,
     shape: tuple[int, int, int],
     file_hashes: Hashes,
+    *,
+    colours: ColourRule,
     workers: int | None,
 ) -> None:
     """Decode and resize every scan that is not in ``folder`` yet, and write array, picture hashes and facts.
 
-    16-bit files are decoded once before, since the range of all of them decides about each.
+    16-bit files and those in colour are decoded once before, since the range and the palette of all of them decide
+    about each.
     """
     side = shape[1]
-    sample_bits = range_of(or_raise(in_order(manifest, sample_peak, workers=workers)))
+    sample_bits, rule, looks = _surveyed(manifest, colours, workers)
     picture_hashes = Hashes(rows_there(folder, shape))
     there = len(picture_hashes)
 
     def decoded(path: Path) -> tuple[bytes, str, str]:
         data = read_bytes(path)
-        image = decode_image(data, path)
+        image = decode_image(data, path, colours=rule)
         return resize_grey(image.pixels(sample_bits), side).tobytes(), image.picture_hash, _hash(data)
 
     def rows() -> Iterator[Row]:
@@ -260,14 +306,34 @@ def _write(
     add_rows(folder, shape, rows())
     (folder / JOURNAL).unlink()
     np.save(folder / PICTURES, picture_hashes.array())
-    facts = json.dumps({"sample_bits": sample_bits})
+    known = {look: astuple(count) for look, count in looks.items()}
+    facts = json.dumps({"sample_bits": sample_bits, "palette": rule.palette, "looks": known})
     (folder / FACTS).write_text(facts)
     array = np.load(folder / ARRAY, mmap_mode="r", allow_pickle=False)
     np.save(folder / CHECKSUMS, _checksums(array, picture_hashes, facts))
 
 
-def _check_duplicates(manifest: Manifest, picture_hashes: Hashes) -> None:
-    problems = duplicate_problems(manifest, picture_hashes)
+def _surveyed(manifest: Manifest, colours: ColourRule, workers: int | None) -> tuple[int | None, ColourRule, Looks]:
+    """Return the range of 16-bit samples, the rule to apply to each scan, and what scans look like.
+
+    Raises:
+        InputError: An image cannot be read, or the rule refuses its colours.
+    """
+    found = gathered(or_raise(in_order(manifest, survey, workers=workers)))
+    errors = errors_in(colour_problems(manifest, found.looks, colours, lost=found.lost))
+    if errors:
+        raise errors[0].as_error(listing(len(errors) - 1, manifest.root))
+    return range_of(found.peaks), found.rule(colours), found.looks
+
+
+def _log_colours(manifest: Manifest, facts: _Facts, colours: ColourRule) -> None:
+    looks = {look: LookCount(int(count), int(first), marked) for look, (count, first, marked) in facts.looks.items()}
+    names = () if facts.palette is None or isinstance(facts.palette, str) else facts.palette
+    _raise_first(manifest, [*colour_problems(manifest, looks, colours), *palette_problem(colours, names)])
+
+
+def _raise_first(manifest: Manifest, problems: list[Problem]) -> None:
+    """Log warnings, and raise the first error."""
     for problem in warnings_in(problems):
         logger.warning("%s: %s; %s", problem.where, problem.what, problem.mend)
     errors = errors_in(problems)

@@ -8,6 +8,7 @@ import pandas as pd
 from csam_lightning.data.inspection import ImageCounts
 from csam_lightning.data.manifest import Manifest
 from csam_lightning.data.selection import Protocol, spans_text, workable_sizes
+from csam_lightning.data.survey import LookCount
 
 MOST_SIZES = 5  # image sizes that are listed one by one
 
@@ -30,6 +31,8 @@ def summary(manifest: Manifest, images: ImageCounts, *, protocol: Protocol, num_
     yield f"image sizes, pixels: {_sizes(images.sizes)}"
     modes = ", ".join(f"{mode} ({count})" for mode, count in images.modes.most_common())
     yield f"kinds of pixels: {modes or 'none read'}"
+    if images.looks:
+        yield f"colours: {', '.join(_look(look, count) for look, count in images.looks.items())}"
     bits = images.sample_bits
     if bits is not None:
         yield f"range of the 16-bit samples: {bits} bits, 0 to {(1 << bits) - 1}"
@@ -51,6 +54,11 @@ def _counts(table: pd.DataFrame) -> pd.DataFrame:
     columns = [table["split"]] if (cycles == unknown).all() else [table["split"], cycles]
     counts = pd.crosstab(table["label"].fillna("?"), columns, margins=True, margins_name="all")
     return counts.rename(columns={unknown: "?"})
+
+
+def _look(look: str, count: LookCount) -> str:
+    most = f", up to {count.marked:.1%} of one" if count.marked else ""
+    return f"{look} ({count.scans}{most})"
 
 
 def _sizes(sizes: Counter[tuple[int, int]]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from csam_lightning.config import TrainConfig
+from csam_lightning.data.colour_rule import ColourRule
 from csam_lightning.data.folds import Fold, check_disjoint, fold_table, make_folds
 from csam_lightning.data.scans import cached_scans
 from csam_lightning.evaluation.identity import CellKey, settled
@@ -31,6 +32,7 @@ class Cell(CellKey):
         test_rows: Row of each test scan in ``pixels``.
         pixels: Array file of the decoded scans.
         sample_bits: Range that the samples of 16-bit files were mapped from, bits; None where there are none.
+        colours: How colours became grey.
         folds: All folds of the cross-validation.
     """
 
@@ -40,6 +42,7 @@ class Cell(CellKey):
     test_rows: "NDArray[np.int64]"
     pixels: Path
     sample_bits: int | None
+    colours: ColourRule
     folds: list[Fold]
 
     @cached_property
@@ -117,17 +120,19 @@ def prepare_cell(config: TrainConfig, manifest: "Manifest") -> Cell:
     check_disjoint(
         manifest.table["package_id"].to_numpy(dtype=str), {name: rows[known[rows]] for name, rows in sides.items()}
     )
-    scans = cached_scans(manifest, data.image_size, Path(config.cache_dir).expanduser())
+    scans = cached_scans(manifest, data.image_size, Path(config.cache_dir).expanduser(), colours=data.colours)
     return Cell(
         config=config,
         classes=manifest.classes,
         fingerprint=scans.fingerprint,
         training_scans=len(table),
+        plain=scans.plain,
         table=table,
         test=test,
         train_rows=train_rows,
         test_rows=test_rows,
         pixels=scans.path,
         sample_bits=scans.sample_bits,
+        colours=scans.colours,
         folds=folds,
     )

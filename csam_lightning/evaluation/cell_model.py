@@ -92,6 +92,7 @@ def _facts(file: Path, numbers: tuple[int, ...]) -> ModelFacts:
             "folds": numbers,
             "sample_bits": result.get("sample_bits"),
             "protocol": result["cell"].get("protocol"),
+            **{name: result[name] for name in ("overlay", "palette") if name in result},
             **{name: result[name] for name in ("sound",) if result.get(name) is not None},
         }
     )

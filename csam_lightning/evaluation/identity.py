@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from csam_lightning.config import TrainConfig, When
 from csam_lightning.data.manifest import load_manifest
+from csam_lightning.data.plain import READING
 from csam_lightning.errors import InputError
 from csam_lightning.simulation.cached import cached_dataset
 from csam_lightning.training.job import FoldFolder
@@ -29,12 +30,14 @@ class CellKey:
         classes: Class names in order.
         fingerprint: What the data set holds, in hex.
         training_scans: Number of scans of the training split.
+        plain: Whether all files are plain grey, see :mod:`csam_lightning.data.plain`.
     """
 
     config: TrainConfig
     classes: tuple[str, ...]
     fingerprint: str
     training_scans: int
+    plain: bool
 
     @cached_property
     def id(self) -> str:
@@ -48,7 +51,8 @@ class CellKey:
         Where results go, where data lie and how many folds run side by side touch no number; which folds are
         trained now is left out too, so that the folds of a cell can be trained one by one. The number of devices is
         told where there are several: they add numbers up in another order. All of them train by the same strategy. CUDA
-        graphs are told where they are used.
+        graphs are told where they are used. How colours become grey, and the version of that, touch the numbers of data
+        sets that are not plain grey alone.
         """
         settings = asdict(self.config)
         data = {name: settings["data"][name] for name in ("size", "image_size", "batch_size", "protocol", "num_folds")}
@@ -58,11 +62,12 @@ class CellKey:
         weights = weights_file(self.config.model.weights)
         if weights is not None:
             settings["model"]["weights"] = hashlib.sha256(weights.read_bytes()).hexdigest()
+        colours = {"reading": READING, **{name: settings["data"][name] for name in ("overlay", "palette")}}
         return {
             "generation": GENERATION,
             "fingerprint": self.fingerprint,
             "classes": self.classes,
-            "data": data,
+            "data": data if self.plain else {**data, **colours},
             "augment": settings["augment"],
             "model": settings["model"],
             "trainer": trainer,

@@ -201,6 +201,8 @@ def result_json(cell: Cell, result: CellResult, runs: RunIds) -> dict[str, Any]:
         "run_id": runs.cell,
         "data_fingerprint": cell.fingerprint,
         "sample_bits": cell.sample_bits,
+        "overlay": cell.colours.overlay.value,
+        "palette": cell.colours.palette,
         "folds": [
             {"fold": fold.number, "run_id": runs.folds.get(fold.number), **_finite(fold.metrics)}
             for fold in result.folds

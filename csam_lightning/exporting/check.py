@@ -14,7 +14,7 @@ from csam_lightning.files import written_atomically
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from csam_lightning.model.ensemble import Ensemble
+    from csam_lightning.model.ensemble import Ensemble, ModelFacts
 
 TOLERANCE = 1e-4
 """Of probabilities; of distances as a share of them."""
@@ -42,7 +42,7 @@ def write_checked(ensemble: "Ensemble", form: Format, path: Path, scans: Sequenc
     with written_atomically(path) as temporary:
         form.write(ensemble, temporary)
         found, expected = form.predictor(temporary), ensemble_predictor(ensemble)
-        batches = _batches(scans, ensemble.facts.sample_bits)
+        batches = _batches(scans, ensemble.facts)
         differences = np.max([_differences(found, expected, batch) for batch in batches], axis=0)
         if not differences.max() <= TOLERANCE:  # NaN is no agreement
             probability, distance = differences
@@ -54,10 +54,10 @@ def write_checked(ensemble: "Ensemble", form: Format, path: Path, scans: Sequenc
     return float(differences[0])
 
 
-def _batches(scans: Sequence[Path], sample_bits: int | None) -> "Iterator[NDArray[np.uint8]]":
+def _batches(scans: Sequence[Path], facts: "ModelFacts") -> "Iterator[NDArray[np.uint8]]":
     """Yield the grey values of scans, those together that follow each other, are of equal size and not too many."""
     together: list[NDArray[np.uint8]] = []
-    for image in (read_grey(scan, sample_bits=sample_bits) for scan in scans):
+    for image in (read_grey(scan, sample_bits=facts.sample_bits, colours=facts.colours) for scan in scans):
         if together and (image.shape != together[0].shape or (len(together) + 1) * image.size > BATCH_PIXELS):
             yield np.stack(together)
             together = []

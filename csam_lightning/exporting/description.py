@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from csam_lightning.model.ensemble import Ensemble
 
 USE = (
-    "images: grey values of scans, uint8 of shape (scans, height, width), any size; resizing and scaling are inside. "
+    "images: grey values of scans, uint8 of shape (scans, height, width), any size; resizing and scaling are inside; "
+    "16-bit samples, marks and false colours become grey as 'sample_bits', 'overlay' and 'palette' state. "
     "probabilities: float32 of shape (scans, classes), the classes in the order of the metadata 'classes'. "
 )
 LIKELIEST = "The class of a scan is the likeliest one."
@@ -49,6 +50,8 @@ def metadata(ensemble: "Ensemble") -> dict[str, str]:
         "folds": list(facts.folds),
         "arch": facts.arch,
         "sample_bits": facts.sample_bits,
+        "overlay": facts.overlay,
+        "palette": facts.palette,
         "version": version("csam-lightning"),
         "sound": facts.sound if with_threshold else None,
         "use": USE + (THRESHOLD if with_threshold else LIKELIEST),

@@ -19,7 +19,7 @@ from csam_lightning.predicting.maps import explain_scans
 from csam_lightning.predicting.pictures import Picture, jpeg
 from csam_lightning.predicting.review import ReviewRule
 from csam_lightning.predicting.scans import Scan
-from csam_lightning.predicting.trays import judge_trays, readable_palette
+from csam_lightning.predicting.trays import judge_trays, palette_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,7 +78,7 @@ class Inspector:
 
     def _judge_tray(self, upload: "Upload", painted: Callable[[Picture], None]) -> Iterator[Judged]:
         name = PurePosixPath(upload.name).stem
-        palette = readable_palette([upload.file]) if self.palette is None else self.palette
+        palette = palette_of(self.ensemble.facts, [upload.file]) if self.palette is None else self.palette
         stream = judge_trays(
             self.ensemble,
             [upload.file],
@@ -104,7 +104,8 @@ class Inspector:
 
     def _pixels(self, judged: Judged) -> "NDArray[np.uint8]":
         try:
-            return judged.scan.pixels(self.ensemble.facts.sample_bits)
+            facts = self.ensemble.facts
+            return judged.scan.pixels(facts.sample_bits, facts.colours)
         except InputError:  # its file went since it was judged
             assert judged.prepared is not None  # noqa: S101 -- it was readable
             return judged.prepared.thumbnail

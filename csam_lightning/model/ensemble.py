@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from csam_lightning.data.colour_rule import BY_LUMA, ColourRule, PaletteChoice
 from csam_lightning.model.classifier import ScanClassifier
 from csam_lightning.model.novelty import NoveltyStatistics, features_noted
 
@@ -40,6 +41,8 @@ class ModelFacts:
         prevalence: The class mix that ``bias`` is meant for, shares of sum 1; None where it was not fitted.
         protocol: How the cell was split, ``grouped`` or ``published``; None where that is unknown.
         sound: Probability that class D of the four delamination classes must exceed; other classes ignore it.
+        overlay: What became of marks on those scans, see :class:`csam_lightning.data.colour_rule.ColourRule`.
+        palette: What became of false colour; by default both as older versions had it.
     """
 
     classes: tuple[str, ...]
@@ -54,13 +57,17 @@ class ModelFacts:
     prevalence: tuple[float, ...] | None = None
     protocol: str | None = None
     sound: float = 0.5
+    overlay: str = BY_LUMA.overlay.value
+    palette: PaletteChoice = BY_LUMA.palette
 
     def __post_init__(self) -> None:
         """Fill in a bias that is unknown; refuse facts that no model has, as a damaged or hostile file may state.
 
         Raises:
             ValueError: No model has them.
+            InputError: The palette makes none.
         """
+        ColourRule.of(self.overlay, self.palette)
         object.__setattr__(self, "bias", self.bias or (0.0,) * len(self.classes))
         shares = self.prevalence or (1 / len(self.classes),) * len(self.classes)
         sound = (
@@ -75,6 +82,11 @@ class ModelFacts:
         )
         if not all(sound):
             raise ValueError(f"a model cannot have {self}")
+
+    @property
+    def colours(self) -> ColourRule:
+        """How colours of further scans become grey."""
+        return ColourRule.of(self.overlay, self.palette)
 
 
 class Judgement(NamedTuple):

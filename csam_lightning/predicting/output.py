@@ -77,7 +77,7 @@ class Output:
                     one.scan,
                     maps,
                     self.folder,
-                    sample_bits=self.ensemble.facts.sample_bits,
+                    facts=self.ensemble.facts,
                     arrays=self.wanted.arrays,
                 )
         return self.tally

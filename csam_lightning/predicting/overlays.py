@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -13,13 +14,16 @@ from csam_lightning.explaining.overlay import overlay
 from csam_lightning.predicting.maps import SaliencyMap
 from csam_lightning.predicting.scans import Scan
 
+if TYPE_CHECKING:
+    from csam_lightning.model.ensemble import ModelFacts
+
 OVERLAYS, MAPS = "overlays", "maps"
 TAME = "[A-Za-z0-9_-]{1,32}"
 
 logger = logging.getLogger(__name__)
 
 
-def write_maps(scan: Scan, maps: Sequence[SaliencyMap], folder: Path, *, sample_bits: int | None, arrays: bool) -> None:
+def write_maps(scan: Scan, maps: Sequence[SaliencyMap], folder: Path, *, facts: "ModelFacts", arrays: bool) -> None:
     """Write a scan's maps as ``overlays/<path>.<class>.png``, and as arrays ``maps/<path>.<class>.npy``.
 
     A scan that has become unreadable since it was judged is passed over with a warning.
@@ -28,13 +32,13 @@ def write_maps(scan: Scan, maps: Sequence[SaliencyMap], folder: Path, *, sample_
         scan: The scan; read again, since overlays are as large as it is.
         maps: Its maps.
         folder: Where the two folders are.
-        sample_bits: The model's.
+        facts: The model's.
         arrays: Whether arrays are wanted.
     """
     if not maps:
         return
     try:
-        pixels = scan.pixels(sample_bits)
+        pixels = scan.pixels(facts.sample_bits, facts.colours)
     except InputError as error:
         logger.warning("%s: %s", scan.path, error)
         return

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, TypeVar
 import cv2
 import numpy as np
 
-from csam_lightning.data.images import GreyImage, read_colours, read_image, resize_grey
+from csam_lightning.data.colour_rule import BY_LUMA, LUMA, ColourRule, Overlay
+from csam_lightning.data.images import GreyImage, read_image, resize_grey
 from csam_lightning.errors import InputError
 from csam_lightning.processes import usable_cores
-from csam_lightning.trays.palette import is_false_colour
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from csam_lightning.data.colours import Look
     from csam_lightning.model.ensemble import ModelFacts
 
 MOST_WORKERS = 16  # each may hold one decoded image of the largest size allowed
@@ -37,22 +38,24 @@ class Scan:
         path: What it is called in all results; shown and written, never opened.
         source: Its file; or its grey values, uint8 of shape (height, width); or why it cannot be had.
         package_id: The physical part, empty where unknown.
+        marked: Of grey values, the share of them that marks covered.
     """
 
     path: str
     source: "Path | NDArray[np.uint8] | InputError"
     package_id: str = ""
+    marked: float = 0.0
 
-    def pixels(self, sample_bits: int | None) -> "NDArray[np.uint8]":
+    def pixels(self, sample_bits: int | None, colours: ColourRule = BY_LUMA) -> "NDArray[np.uint8]":
         """Return its grey values, uint8 of shape (height, width); see :func:`csam_lightning.data.images.read_grey`.
 
         Raises:
             InputError: It cannot be read.
         """
-        return self.read().pixels(sample_bits)
+        return self.read(colours).pixels(sample_bits)
 
-    def read(self) -> GreyImage:
-        """Read it.
+    def read(self, colours: ColourRule = BY_LUMA) -> GreyImage:
+        """Read it, its colours becoming grey by a rule.
 
         Raises:
             InputError: It cannot be read.
@@ -60,8 +63,9 @@ class Scan:
         if isinstance(self.source, InputError):
             raise self.source
         if isinstance(self.source, Path):
-            return read_image(self.source)
-        return GreyImage(self.source, "8-bit grey", 1)
+            return read_image(self.source, colours=colours)
+        look: Look = "marked" if self.marked else "grey"
+        return GreyImage(self.source, "8-bit grey", 1, look, self.marked)
 
 
 @dataclass(frozen=True)
@@ -88,9 +92,9 @@ def prepare(scan: Scan, facts: "ModelFacts") -> Prepared:
     Raises:
         InputError: It cannot be read.
     """
-    read = scan.read()
+    read = scan.read(facts.colours)
     pixels = read.pixels(facts.sample_bits)
-    oddities = tuple(_oddities(scan, read, facts))
+    oddities = tuple(_oddities(read, facts))
     return Prepared(resize_grey(pixels, facts.image_size), reduced_to(pixels, THUMBNAIL), oddities, read.picture_hash)
 
 
@@ -103,7 +107,7 @@ def reduced_to(pixels: "NDArray[np.uint8]", side: int) -> "NDArray[np.uint8]":
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def _oddities(scan: Scan, read: GreyImage, facts: "ModelFacts") -> Iterator[str]:
+def _oddities(read: GreyImage, facts: "ModelFacts") -> Iterator[str]:
     height, width = read.samples.shape
     if min(height, width) < FAR_BELOW * facts.image_size:
         yield f"it measures {width}x{height} pixels, the model looks at {facts.image_size}x{facts.image_size}"
@@ -111,8 +115,10 @@ def _oddities(scan: Scan, read: GreyImage, facts: "ModelFacts") -> Iterator[str]
         yield f"its file has {read.pages} pages, of which the first was judged"
     if read.samples.min() == read.samples.max():
         yield "it is of one grey value throughout"
-    coloured = read.mode in {"colour", "palette"} and isinstance(scan.source, Path)
-    if coloured and is_false_colour(read_colours(scan.source)):  # type: ignore[arg-type] # it is a Path
+    if read.look == "marked":
+        done = "filled from the grey around" if facts.colours.overlay == Overlay.inpaint else "read by luma"
+        yield f"marks painted over {read.marked:.1%} of it were {done}"
+    elif read.look == "colour" or (read.look == "false colour" and facts.palette == LUMA):
         yield "it is in colour"
     if read.peak is not None and facts.sample_bits is None:
         yield "it has 16 bits, the model's scans had 8"

@@ -4,35 +4,38 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from csam_lightning.data.colour_rule import Overlay
 from csam_lightning.errors import InputError
 from csam_lightning.evaluation.operating_point import SOUND, is_delamination
 from csam_lightning.predicting.judging import BATCH, Judged, Verdict, judge_scans
 from csam_lightning.predicting.review import ReviewRule
 from csam_lightning.predicting.scans import Scan
 from csam_lightning.progress import console, track
-from csam_lightning.trays.dataset import read_tray, told, unit_paths
+from csam_lightning.trays.dataset import COLOUR, read_tray, told, unit_paths
 from csam_lightning.trays.overview import GREEN, ORANGE, Colour, paint
-from csam_lightning.trays.palette import Palette, Pixels, find_palette, is_false_colour, merge_palettes
+from csam_lightning.trays.palette import Palette, Pixels, find_palette, merge_palettes, parse_palette
 from csam_lightning.trays.tray import Tray, cut_tray
 
 if TYPE_CHECKING:
-    from csam_lightning.model.ensemble import Ensemble
+    from csam_lightning.model.ensemble import Ensemble, ModelFacts
 
 PURPLE: Colour = (140, 0, 140)
 GREY: Colour = (120, 120, 120)
 LETTERS = 4  # of a class's name that are painted
 
 
-def readable_palette(files: Sequence[Path]) -> Palette | None:
-    """Return one palette for all trays in false colour that can be read; None where there is none.
+def palette_of(facts: "ModelFacts", files: Sequence[Path]) -> Palette | None:
+    """Return the palette that a model learned with, else one for all trays in false colour; None where there is none.
 
     A tray that cannot be read is told when its units are to be judged.
     """
+    if isinstance(facts.colours.palette, tuple):
+        return parse_palette(facts.colours.palette)
     palettes = []
     for file in files:
         try:
-            pixels = read_tray(file)
-            if is_false_colour(pixels):
+            pixels = read_tray(file, Overlay.keep).pixels
+            if pixels.ndim == COLOUR:
                 palettes.append(find_palette(pixels, where=str(file)))
         except InputError:
             continue
@@ -63,14 +66,15 @@ def judge_trays(
         painted: Takes a tray's name and its picture, uint8 of shape (height, width, 3).
         batch_size: Units that the networks look at together.
     """
+    overlay = ensemble.facts.colours.overlay
     for file in files:
         try:
-            pixels = read_tray(file)
-            tray = cut_tray(pixels, palette if is_false_colour(pixels) else None, where=str(file), gap=gap)
+            pixels, marks = read_tray(file, overlay, palette)
+            tray = cut_tray(pixels, palette, where=str(file), gap=gap, marks=marks)
         except InputError as error:
             yield from judge_scans(ensemble, [Scan(file.name, error)], rule)
             continue
-        console().print(told(file.name, tray), markup=False, soft_wrap=True)
+        console().print(told(file.name, tray, overlay), markup=False, soft_wrap=True)
         verdicts = []
         units = judge_scans(ensemble, unit_scans(tray, file.stem), rule, batch_size=batch_size)
         for judged in track(units, description=f"judging {file.name}", total=len(tray.units)):
@@ -81,7 +85,8 @@ def judge_trays(
 
 def unit_scans(tray: Tray, name: str) -> Iterator[Scan]:
     """Yield the units of a tray called ``name`` as scans."""
-    yield from map(Scan, unit_paths(tray, name), tray.images())
+    for path, image, marked in zip(unit_paths(tray, name), tray.images(), tray.marked(), strict=True):
+        yield Scan(path, image, marked=marked)
 
 
 def paint_verdicts(tray: Tray, verdicts: Sequence[Verdict], classes: Sequence[str]) -> Pixels:

@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from csam_lightning.cli import one_line
 from csam_lightning.config import TrainConfig
 from csam_lightning.data.folds import check_folds
-from csam_lightning.data.scans import fingerprint
+from csam_lightning.data.scans import identify
 from csam_lightning.data.summary import training_scans
 from csam_lightning.errors import InputError
 from csam_lightning.evaluation.identity import CellKey, read_data, settled
@@ -100,7 +100,7 @@ def plan_sweep(config: DictConfig, settings: Callable[[DictConfig], TrainConfig]
     """
     loader = GlobalHydra.instance().config_loader()
     jobs = _jobs(config, loader)
-    known: dict[str, tuple[Manifest, str]] = {}
+    known: dict[str, tuple[Manifest, str, bool]] = {}
     common = set.intersection(*map(set, jobs)) if len(jobs) > 1 else set()
     planned: list[PlannedJob] = []
     impossible: list[ImpossibleJob] = []
@@ -130,15 +130,15 @@ def _composed(config: DictConfig, loader: "ConfigLoader", overrides: Iterable[st
     return composed
 
 
-def _key(config: TrainConfig, known: dict[str, tuple["Manifest", str]]) -> CellKey:
+def _key(config: TrainConfig, known: dict[str, tuple["Manifest", str, bool]]) -> CellKey:
     """Return the cell of ``config``; each data set is read once, however many cells it has."""
     config = settled(config)
     data = config.data
     source = repr((data.kind, data.root, data.classes, data.package_pattern, data.protocol, data.simulation))
     if source not in known:
         manifest = read_data(config)
-        known[source] = (manifest, fingerprint(manifest))
-    manifest, digest = known[source]
+        known[source] = (manifest, *identify(manifest))
+    manifest, digest, plain = known[source]
     scans = training_scans(manifest)
     check_folds(
         scans,
@@ -148,4 +148,4 @@ def _key(config: TrainConfig, known: dict[str, tuple["Manifest", str]]) -> CellK
         num_folds=data.num_folds,
         seed=config.seed,
     )
-    return CellKey(config, manifest.classes, digest, len(scans))
+    return CellKey(config, manifest.classes, digest, len(scans), plain)

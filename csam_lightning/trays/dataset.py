@@ -3,9 +3,14 @@
 import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+from csam_lightning.data.colour_rule import Overlay
+from csam_lightning.data.colours import filled
 from csam_lightning.data.images import read_colours
 from csam_lightning.errors import InputError
 from csam_lightning.files import folder_written_atomically
@@ -15,7 +20,6 @@ from csam_lightning.trays.palette import (
     Palette,
     Pixels,
     find_palette,
-    is_false_colour,
     merge_palettes,
 )
 from csam_lightning.trays.tray import Tray, cut_tray
@@ -23,6 +27,7 @@ from csam_lightning.trays.tray import Tray, cut_tray
 # A JEDEC tray, 136 by 316 mm, at 16 µm; just under the size from which Pillow takes a file for a decompression bomb.
 MAX_PIXELS = 178_000_000
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
+COLOUR = 3  # dimensions of a scan that is not grey
 COLUMNS = ("path", "scan", "row", "column", "x", "y", "width", "height", "angle")
 
 
@@ -49,13 +54,31 @@ def scan_files(source: Path) -> list[Path]:
     return files
 
 
-def read_tray(file: Path) -> Pixels:
+class TrayScan(NamedTuple):
+    """A tray's scan: its pixels, and those of them that marks covered, bool of shape (height, width)."""
+
+    pixels: Pixels
+    marks: NDArray[np.bool_] | None
+
+
+def read_tray(file: Path, overlay: Overlay, palette: Palette | None = None) -> TrayScan:
     """Read a tray's scan as :func:`csam_lightning.data.images.read_colours` does, up to ``MAX_PIXELS`` large.
 
+    Args:
+        file: The scan.
+        overlay: What becomes of marks.
+        palette: As :func:`csam_lightning.data.colours.look_at`.
+
     Raises:
-        InputError: As :func:`csam_lightning.data.images.read_grey`.
+        InputError: As :func:`csam_lightning.data.images.read_grey`, or there are marks and the scan is refused.
     """
-    return read_colours(file, max_pixels=MAX_PIXELS)
+    pixels, seen = read_colours(file, palette, max_pixels=MAX_PIXELS)
+    if seen.marks is not None and overlay == Overlay.error:
+        mend = "export it without them, or set overlay=inpaint to fill them from the grey around"
+        raise InputError(f"has marks painted over {seen.marked:.1%} of it", where=str(file), mend=mend)
+    if seen.marks is not None and overlay == Overlay.inpaint:
+        pixels = filled(pixels, seen.marks)
+    return TrayScan(pixels, seen.marks)
 
 
 def common_palette(files: Sequence[Path]) -> Palette | None:
@@ -66,13 +89,20 @@ def common_palette(files: Sequence[Path]) -> Palette | None:
     """
     palettes = []
     for file in track(files, description="reading palettes", total=len(files)):
-        pixels = read_tray(file)
-        if is_false_colour(pixels):
+        pixels = read_tray(file, Overlay.keep).pixels
+        if pixels.ndim == COLOUR:
             palettes.append(find_palette(pixels, where=str(file)))
     return merge_palettes(palettes)
 
 
-def cut_trays(files: Sequence[Path], palette: Palette | None, output: Path, *, gap: int = 0) -> Iterator[str]:
+def cut_trays(
+    files: Sequence[Path],
+    palette: Palette | None,
+    output: Path,
+    *,
+    gap: int = 0,
+    overlay: Overlay = Overlay.inpaint,
+) -> Iterator[str]:
     """Cut scans into units and write the units as a data set: all of it, or nothing.
 
     ``output`` then holds ``<scan>/<row>_<column>.png``, 8-bit grey; ``manifest.csv`` with an empty label to fill in;
@@ -83,6 +113,7 @@ def cut_trays(files: Sequence[Path], palette: Palette | None, output: Path, *, g
         palette: Colours of scans in false colour, from low to high amplitude, uint8 of shape (colours, 3).
         output: Folder to make; may exist if it is empty.
         gap: As :func:`csam_lightning.trays.finding.find_units`.
+        overlay: What becomes of marks painted over grey scans.
 
     Yields:
         What was found on each scan, in a line.
@@ -95,20 +126,29 @@ def cut_trays(files: Sequence[Path], palette: Palette | None, output: Path, *, g
     with folder_written_atomically(output) as folder:
         rows: list[tuple[object, ...]] = []
         for file in track(files, description="cutting trays", total=len(files)):
-            pixels = read_tray(file)
-            tray = cut_tray(pixels, palette if is_false_colour(pixels) else None, where=str(file), gap=gap)
+            pixels, marks = read_tray(file, overlay, palette)
+            tray = cut_tray(pixels, palette, where=str(file), gap=gap, marks=marks)
             rows += _write_tray(tray, file.stem, folder)
-            yield told(file.name, tray)
+            yield told(file.name, tray, overlay)
         _write_table(folder / "units.csv", COLUMNS, rows)
         manifest = [(path, "", Path(str(path)).with_suffix("").as_posix()) for path, *_ in rows]
         _write_table(folder / "manifest.csv", ("path", "label", "package_id"), manifest)
 
 
-def told(name: str, tray: Tray) -> str:
-    """Return in a line what was found on a scan."""
+def told(name: str, tray: Tray, overlay: Overlay) -> str:
+    """Return in a line what was found on a scan.
+
+    Args:
+        name: What the scan is called.
+        tray: What was found.
+        overlay: What became of marks.
+    """
+    marked = sum(share > 0 for share in tray.marked())
+    done = "filled from the grey around" if overlay == Overlay.inpaint else "read by luma"
+    marks = f"; marks painted over it, {marked} units touched, are {done}" if tray.marks is not None else ""
     return (
         f"{name}: {len(tray.units)} units of {tray.shape[1]}x{tray.shape[0]} pixels; "
-        f"left out: {len(tray.at_edge)} cut by the edge, {len(tray.pieces)} pieces"
+        f"left out: {len(tray.at_edge)} cut by the edge, {len(tray.pieces)} pieces{marks}"
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from csam_lightning.trays.boxes import Box, axes
 from csam_lightning.trays.finding import find_units
@@ -34,6 +35,7 @@ class Tray:
         at_edge: Boxes of what the edge of the scan cuts off.
         pieces: Boxes of what is no whole unit.
         shape: Height and width of a unit's image, pixels.
+        marks: Pixels that marks covered, bool of shape (height, width); None without.
     """
 
     grey: Pixels
@@ -42,6 +44,14 @@ class Tray:
     at_edge: tuple[Box, ...]
     pieces: tuple[Box, ...]
     shape: tuple[int, int]
+    marks: NDArray[np.bool_] | None = None
+
+    def marked(self) -> list[float]:
+        """Return the share of each unit's pixels that marks covered, in the order of :attr:`units`."""
+        if self.marks is None:
+            return [0.0] * len(self.units)
+        covered = self.marks.astype(np.uint8)
+        return [float(straighten(covered, unit.box, self.shape, mix=False).mean()) for unit in self.units]
 
     def images(self) -> Iterator[Pixels]:
         """Yield each unit straightened, uint8 of shape :attr:`shape`, in the order of :attr:`units`."""
@@ -49,15 +59,23 @@ class Tray:
             yield straighten(self.grey, unit.box, self.shape, mix=not self.false_colour)
 
 
-def cut_tray(pixels: Pixels, palette: Palette | None, *, where: str, gap: int = 0) -> Tray:
+def cut_tray(
+    pixels: Pixels,
+    palette: Palette | None,
+    *,
+    where: str,
+    gap: int = 0,
+    marks: NDArray[np.bool_] | None = None,
+) -> Tray:
     """Find and number the units of a tray.
 
     Args:
         pixels: The scan, uint8 of shape (height, width), or (height, width, 3) in colour.
-        palette: Colours of a scan in false colour from low to high amplitude, uint8 of shape (colours, 3); None for a
-            grey one.
+        palette: Colours of scans in false colour from low to high amplitude, uint8 of shape (colours, 3); not used for
+            a grey one.
         where: Name of the scan, for messages.
         gap: As :func:`csam_lightning.trays.finding.find_units`.
+        marks: Pixels that marks covered, bool of shape (height, width); None without.
 
     Raises:
         InputError: There is no unit.
@@ -71,12 +89,13 @@ def cut_tray(pixels: Pixels, palette: Palette | None, *, where: str, gap: int = 
         height = width
     elif box.height > box.width:
         width, height = height, width
-    if palette is not None:
+    false_colour = palette is not None and pixels.ndim > 2  # noqa: PLR2004 -- height and width
+    if palette is not None and false_colour:
         grey = to_grey(pixels, palette)
     else:
         grey = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.uint8)  # noqa: PLR2004
     shape = round(height * (1 + 2 * MARGIN)), round(width * (1 + 2 * MARGIN))
-    return Tray(grey, palette is not None, tuple(units), found.at_edge, found.pieces, shape)
+    return Tray(grey, false_colour, tuple(units), found.at_edge, found.pieces, shape, marks)
 
 
 def straighten(grey: Pixels, box: Box, shape: tuple[int, int], *, mix: bool) -> Pixels:

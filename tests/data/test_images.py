@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from csam_lightning.data import images
-from csam_lightning.data.images import range_of, read_bytes, read_grey, read_image, resize_grey, sample_peak
+from csam_lightning.data.images import range_of, read_bytes, read_grey, read_image, resize_grey, survey_image
 from csam_lightning.errors import InputError
 
 GREY: NDArray[np.uint8] = np.random.default_rng(0).integers(0, 256, (20, 30), dtype=np.uint8)
@@ -140,10 +140,10 @@ def test_peaks_of_sixteen_bit_files_only(tmp_path: Path, monkeypatch: pytest.Mon
     cv2.imwrite(str(tmp_path / "deep.png"), RAMP)
     (tmp_path / "big.tif").write_bytes(big_endian_tiff(RAMP // 3))
     Image.fromarray(GREY).save(tmp_path / "grey.png")
-    assert sample_peak(tmp_path / "deep.png") == 4095
-    assert sample_peak(tmp_path / "big.tif") == 1365
+    assert survey_image(tmp_path / "deep.png") == (4095, None)
+    assert survey_image(tmp_path / "big.tif") == (1365, None)
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda *_: pytest.fail("a file was decoded"))
-    assert sample_peak(tmp_path / "grey.png") is None
+    assert survey_image(tmp_path / "grey.png") == (None, None)
 
 
 def test_big_endian_sixteen_bit_tiff(tmp_path: Path) -> None:

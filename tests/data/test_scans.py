@@ -120,12 +120,12 @@ def test_an_interrupted_array_is_gone_on_with(
     manifest = listed(folder)
     decoded: list[str] = []
 
-    def interrupted(data: bytes, path: Path) -> "GreyImage":
+    def interrupted(data: bytes, path: Path, **how: Any) -> "GreyImage":
         if path.name == "c.png" and decoded.count("c.png") == 0:
             decoded.append("c.png")
             raise KeyboardInterrupt
         decoded.append(path.name)
-        return decode_image(data, path)
+        return decode_image(data, path, **how)
 
     monkeypatch.setattr(module, "decode_image", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -232,10 +232,10 @@ def test_cells_that_start_at_once_decode_once(
     manifest = listed(folder)
     decoded = []
 
-    def slow(data: bytes, path: Path) -> "GreyImage":
+    def slow(data: bytes, path: Path, **how: Any) -> "GreyImage":
         decoded.append(path.name)
         time.sleep(0.05)
-        return decode_image(data, path)
+        return decode_image(data, path, **how)
 
     monkeypatch.setattr(module, "decode_image", slow)
     together = Barrier(3)
@@ -342,7 +342,7 @@ def test_an_image_that_changes_between_hashing_and_decoding(
     folder: "DataFolder", cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manifest = listed(folder)
-    monkeypatch.setattr(module, "_file_hashes", lambda *_: Hashes(["0" * 64] * 3))
+    monkeypatch.setattr(module, "_file_hashes", lambda *_: (Hashes(["0" * 64] * 3), True))
     with pytest.raises(
         InputError, match=r"^manifest.csv row 2: changed while it was being read; run the command again"
     ):

@@ -8,7 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from csam_lightning.data.images import read_grey
+from csam_lightning.data.colour_rule import USUAL
+from csam_lightning.data.images import read_grey, resize_grey
+from csam_lightning.data.palette import to_grey
 from csam_lightning.errors import InputError
 from csam_lightning.evaluation.operating_point import decide
 from csam_lightning.model.ensemble import Ensemble, Judgement
@@ -18,7 +20,9 @@ from csam_lightning.predicting.maps import explain_scans, questions
 from csam_lightning.predicting.review import Compared, ReviewRule
 from csam_lightning.predicting.scans import AHEAD, Scan, ahead
 from tests.conftest import CLASSES
+from tests.data.test_colours import luma, painted, scan
 from tests.predicting.conftest import FACTS, network
+from tests.trays.drawing import SPECTRUM
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -127,6 +131,29 @@ def test_scans_of_another_kind_are_told(ensemble: Ensemble, tmp_path: Path) -> N
         assert verdict.strange == bool(oddity)
         assert verdict.reason.startswith(oddity)
     assert found["colour.png"].prepared.thumbnail.shape == (40, 60)  # type: ignore[union-attr]
+
+
+def test_marks_and_false_colour_are_read_as_the_model_learned(ensemble: Ensemble, tmp_path: Path) -> None:
+    for name, pixels in (("marked.png", painted((255, 0, 0))), ("false.png", SPECTRUM[luma(scan()) // 29])):
+        Image.fromarray(pixels).save(tmp_path / name)
+    scans = [Scan(name, tmp_path / name) for name in ("marked.png", "false.png")]
+    old = [one.verdict.reason.split(";")[0].split(" over")[0] for one in judge_scans(ensemble, scans, ALIKE)]
+    assert old == ["marks painted", "it is in colour"]
+    usual = Ensemble(list(ensemble.networks), replace(ensemble.facts, overlay="inpaint", palette=None))  # type: ignore[arg-type]
+    marked, false = judge_scans(usual, scans, ALIKE)
+    assert marked.prepared is not None
+    assert "of it were filled from the grey around" in marked.verdict.reason
+    assert marked.verdict.needs_review
+    assert np.array_equal(marked.prepared.image, resize_grey(read_grey(tmp_path / "marked.png", colours=USUAL), 32))
+    assert false.prepared is None
+    assert false.verdict.needs_review
+    assert false.verdict.error == "is in false colour; export it in grey"
+    names = tuple(f"#{bytes(colour.tolist()).hex()}" for colour in SPECTRUM)
+    knowing = Ensemble(list(ensemble.networks), replace(ensemble.facts, palette=names))  # type: ignore[arg-type]
+    [judged] = judge_scans(knowing, scans[1:], ALIKE)
+    assert judged.prepared is not None
+    assert judged.prepared.oddities == ()
+    assert np.array_equal(judged.prepared.image, resize_grey(to_grey(SPECTRUM[luma(scan()) // 29], SPECTRUM), 32))
 
 
 def test_what_the_model_does_not_know_looks_strange(ensemble: Ensemble, familiar: Path) -> None:

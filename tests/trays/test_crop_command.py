@@ -143,3 +143,24 @@ def test_real_tray(command: Command, tmp_path: Path) -> None:
     sample = units[units["x"].between(1617, 1857) & units["y"].between(278, 458)]
     assert len(sample) in {44, 45}  # counted by eye, one on the edge, experiments/trays
     assert len(units) == pytest.approx(2921, abs=3)
+
+
+def test_a_mark_changes_no_other_unit(command: Command, tmp_path: Path) -> None:
+    levels = draw((220, 300), [(70.0 + 80 * column, 60.0 + 90 * row, 0.0) for row in range(2) for column in range(3)])
+
+    grey = noisy_grey(levels)
+    marked = np.repeat(grey[..., np.newaxis], 3, axis=2)
+    marked[56:62, 66:74] = (255, 0, 0)
+    for name, pixels in (("plain", grey), ("marked", marked)):
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+        done = command("crop", f"input={tmp_path / name}.png", f"output={name}")
+        assert done.returncode == 0, done.stderr
+    assert "marks painted over it, 1 units touched, are filled from the grey around" in done.stdout
+    folders = [tmp_path / "work" / name for name in ("plain", "marked")]
+    units = [{file.name: np.array(Image.open(file)) for file in (one / one.name).iterdir()} for one in folders]
+    assert units[0].keys() == units[1].keys()
+    changed = [name for name, unit in units[0].items() if not np.array_equal(unit, units[1][name])]
+    assert changed == ["01_01.png"]
+    refused = command("crop", f"input={tmp_path / 'marked.png'}", "output=none", "overlay=error")
+    assert refused.returncode == 2
+    assert "marked.png: has marks painted over 0." in refused.stderr.splitlines()[-1]

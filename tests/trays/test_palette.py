@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from csam_lightning.data.colours import look_at
 from csam_lightning.errors import InputError
 from csam_lightning.trays.palette import (
     Palette,
     find_palette,
-    is_false_colour,
     merge_palettes,
     palette_names,
     parse_palette,
@@ -52,9 +52,8 @@ def test_blurred_and_compressed_scans_need_their_palette_named() -> None:
 
 def test_grey_scans_are_no_false_colour() -> None:
     grey = np.random.default_rng(0).integers(0, 256, (50, 50, 1), dtype=np.uint8).repeat(3, axis=2)
-    assert not is_false_colour(grey)
-    assert not is_false_colour(grey[..., 0])
-    assert is_false_colour(SPECTRUM[PATCHES])
+    assert look_at(grey).look == "grey"
+    assert look_at(SPECTRUM[PATCHES]).look == "false colour"
 
 
 def test_scans_share_one_palette() -> None:
