@@ -70,7 +70,7 @@ class EpochKeeper(Checkpoint):
         trainer.save_checkpoint(self._folder.resume)  # every rank has its part in it; the first one writes
         if not trainer.is_global_zero:
             return
-        self.write_history()
+        write_history(self.history, self._folder.history, durable=False)
         self._tell(EpochEnded(self._fold, len(self.history), self.history[-1]))
 
     def _remember(self, trainer: L.Trainer) -> bool:

@@ -193,9 +193,15 @@ def former(path: Path) -> Path:
     return path.with_name(f".{path.stem}-former{path.suffix}")
 
 
-def write_history(history: list[dict[str, float]], path: Path) -> None:
-    """Write the metrics of each epoch as JSON, for people and for who watches."""
-    with written_atomically(path) as temporary:
+def write_history(history: list[dict[str, float]], path: Path, *, durable: bool = True) -> None:
+    """Write the metrics of each epoch as JSON, for people and for who watches.
+
+    Args:
+        history: The metrics.
+        path: The file.
+        durable: Whether it is on the disk at the end; while a fold trains, its checkpoint holds the same.
+    """
+    with written_atomically(path, durable=durable) as temporary:
         temporary.write_text(json.dumps(history, indent=1) + "\n")
 
 
