@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,7 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from csam_lightning.data.images import read_grey
+from csam_lightning.data.colour_rule import USUAL
+from csam_lightning.data.images import read_grey, resize_grey
+from csam_lightning.data.palette import to_grey
 from csam_lightning.errors import InputError
 from csam_lightning.model.ensemble import Ensemble
 from csam_lightning.predicting.judging import judge_scans, region_probabilities, uncertainty
@@ -15,6 +18,8 @@ from csam_lightning.predicting.maps import explain_scans, questions
 from csam_lightning.predicting.review import ReviewRule
 from csam_lightning.predicting.scans import AHEAD, Scan, ahead
 from tests.conftest import CLASSES
+from tests.data.test_colours import luma, painted, scan
+from tests.trays.drawing import SPECTRUM
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
