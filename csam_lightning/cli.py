@@ -127,9 +127,7 @@ def typed(config: DictConfig, schema: type[Config]) -> Config:
         what = f"{first['msg'][0].lower()}{first['msg'][1:]}, not {first['input']!r}"
         raise InputError(what, where=setting, mend=SETTINGS_SHOWN) from error
     for setting in sorted(_paths(values) - _paths(adapter.dump_python(made))):
-        raise InputError(
-            "there is no such setting", where=setting, mend="--cfg job shows all settings and their values"
-        )
+        raise InputError("there is no such setting", where=setting, mend=SETTINGS_SHOWN)
     return made
 
 
