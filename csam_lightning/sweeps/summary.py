@@ -31,9 +31,11 @@ COLUMNS = {
 }
 LOST = "ended without a result: its process was killed, or the sweep was interrupted"
 MANY = 4
+ERRORS = ("escape", "overkill")
+"""After calibration, as ``result.json`` has them."""
 NO_ADVICE = "This order is no recommendation: python -m csam_lightning.report compares the cells and names one."
 DRAWN = 40
-"""Cells in the figure, at most: the best ones; more would not be legible."""
+"""Cells in the figure, at most; more would not be legible."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,15 @@ class Ranked:
         return float(self.result["mean"]["val_f1"])
 
     @property
-    def scans(self) -> int:
-        """Number of scans that validated."""
-        return sum(map(sum, self.result.get("out_of_fold", {}).get("confusion_matrix", ())))
+    def validated_on(self) -> tuple[int, str]:
+        """How many scans validated, and of which data set: scores on other scans do not compare."""
+        counts = self.result.get("out_of_fold", {}).get("confusion_matrix", ())
+        return sum(map(sum, counts)), str(self.result.get("data_fingerprint"))
+
+    def error(self, which: str) -> float | None:
+        """Return ``escape`` or ``overkill`` over the out-of-fold scans; None where it is not known."""
+        scores = (self.result.get("calibrated") or {}).get("out_of_fold") or {}
+        return None if scores.get(which) is None else float(scores[which]["value"])
 
 
 @dataclass(frozen=True)
@@ -119,12 +127,12 @@ def sum_up_sweep(plan: SweepPlan, folder: SweepFolder, *, over: bool, lost: str 
     if over:
         failed += [Failed(job.label, lost) for job in silent]
     impossible = [Failed(job.label, job.reason) for job in plan.impossible]
-    return Summary(sorted(ranked, key=_place), failed, 0 if over else len(silent), impossible)
+    return Summary(_ranked(ranked), failed, 0 if over else len(silent), impossible)
 
 
-def _place(cell: Ranked) -> tuple[int, str, float]:
-    """Return a cell's place in the ranking: those validated on the same scans together, most scans first."""
-    return -cell.scans, str(cell.result.get("data_fingerprint")), -cell.f1
+def _ranked(cells: Iterable[Ranked]) -> list[Ranked]:
+    """Return cells validated on the same scans together, those on most scans first, then the best macro F1 first."""
+    return sorted(cells, key=lambda cell: (-cell.validated_on[0], cell.validated_on[1], -cell.f1))
 
 
 def _with_result(outcome: JobOutcome) -> JobOutcome:
@@ -154,7 +162,7 @@ def print_summary(summary: Summary) -> None:
     """Print the ranking, the failures and how many jobs are left to stdout."""
     on = wide_console()
     if summary.done:
-        on.print("\n[bold]Ranking[/bold]: mean ± sd over the folds, best macro F1 first")
+        on.print("\n[bold]Ranking[/bold]: mean ± sd over the folds, best macro F1 first; a line parts other scans")
         on.print(_ranking(summary.done))
         on.print(NO_ADVICE, markup=False, soft_wrap=True)
     _print_failures(on, summary.failed)
@@ -168,15 +176,23 @@ def _counted(summary: Summary) -> str:
     return f"{told}, {len(summary.impossible)} impossible (listed above)" if summary.impossible else told
 
 
-def _ranking(cells: Iterable[Ranked]) -> Table:
+def _ranking(cells: Sequence[Ranked]) -> Table:
     table = Table(Column("cell", overflow="fold"))
-    for title in COLUMNS.values():
+    errors = [which for which in ERRORS if any(cell.error(which) is not None for cell in cells)]
+    for title in (*COLUMNS.values(), *errors):
         table.add_column(title, justify="right", no_wrap=True)
-    ranked = list(cells)
-    for cell, following in zip(ranked, [*ranked[1:], None], strict=True):
-        ends = following is None or following.scans != cell.scans
-        table.add_row(escape(cell.name), *(_spread(cell.result, metric) for metric in COLUMNS), end_section=ends)
+    for cell, following in zip(cells, [*cells[1:], None], strict=True):
+        ends = following is None or following.validated_on != cell.validated_on
+        entries = [
+            *(_spread(cell.result, metric) for metric in COLUMNS),
+            *(_percent(cell.error(each)) for each in errors),
+        ]
+        table.add_row(escape(cell.name), *entries, end_section=ends)
     return table
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f} %"
 
 
 def _spread(result: dict[str, Any], metric: str) -> str:
@@ -214,7 +230,9 @@ def write_summary(summary: Summary, folder: Path) -> dict[Path, str]:
         writer = csv.writer(file)
         spreads = [f"{metric}{suffix}" for metric in COLUMNS for suffix in ("", "_std")]
         writer.writerow(["rank", "cell", "cell_id", "run_id", *spreads, "seconds", "reason", "outcome"])
-        for rank, cell in enumerate(summary.done, start=1):
+        groups = [cell.validated_on for cell in summary.done]
+        for place, cell in enumerate(summary.done):
+            rank = place - groups.index(cell.validated_on) + 1
             numbers = [cell.result[kind][metric] for metric in COLUMNS for kind in ("mean", "std")]
             ids = [cell.result["cell_id"], cell.result["run_id"]]
             writer.writerow([rank, cell.name, *ids, *numbers, cell.result["seconds"], "", "done"])
@@ -243,5 +261,9 @@ def _drawn(cells: Sequence[Ranked], *, of: int) -> "Figure":
     folds = "/".join(sorted({str(len(cell.result["folds"])) for cell in cells}))
     axis.set_xlabel(f"macro F1 on validation scans, mean ± sd over {folds} folds")
     axis.grid(axis="x", alpha=0.3)
-    axis.set_title(f"{len(cells)} cells, best first" if len(cells) == of else f"the best {len(cells)} of {of} cells")
+    for place, cell, following in zip(places, cells, cells[1:], strict=False):
+        if cell.validated_on != following.validated_on:
+            axis.axhline(place - 0.5, color="black", linewidth=0.6, linestyle=":")
+    which = f"{len(cells)} cells" if len(cells) == of else f"{len(cells)} of {of} cells"
+    axis.set_title(f"{which}, best first among those validated on the same scans")
     return figure

@@ -2,6 +2,7 @@ import csv
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from csam_lightning.sweeps.folder import JobOutcome, SweepFolder
@@ -67,6 +68,28 @@ def test_cells_validated_on_other_scans_are_ranked_apart(
     said = capsys.readouterr().out
     assert NO_ADVICE in said
     assert said.index("24 0.5") < said.index("├") < said.index("12 0.9")
+    assert "escape" not in said
+
+
+def test_ranks_begin_anew_where_other_scans_validated(tmp_path: Path) -> None:
+    scores = dict.fromkeys(COLUMNS, 0.5)
+    results = [
+        {"mean": scores, "std": scores, "out_of_fold": {"confusion_matrix": [[scans]]}, "cell_id": "", "run_id": None}
+        for scans in (24, 24, 12)
+    ]
+    cells = [Ranked("one", {**result, "seconds": 1.0, "folds": [{}]}) for result in results]
+    write_summary(Summary(cells, [], 0), tmp_path)
+    assert pd.read_csv(tmp_path / "summary.csv")["rank"].tolist() == [1, 2, 1]
+
+
+def test_escape_and_overkill_are_shown_where_they_are_known(capsys: pytest.CaptureFixture[str]) -> None:
+    scores = dict.fromkeys(COLUMNS, 0.5)
+    rates = {"out_of_fold": {"escape": {"value": 0.0401}, "overkill": {"value": 0.123}}}
+    known = {"mean": scores, "std": scores, "calibrated": rates}
+    print_summary(Summary([Ranked("new", known), Ranked("old", {"mean": scores, "std": scores})], [], 0))
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    assert [cell.strip() for cell in rows[0].split("│")[-3:-1]] == ["4.0 %", "12.3 %"]
+    assert [cell.strip() for cell in rows[1].split("│")[-3:-1]] == ["", ""]
 
 
 def test_impossible_jobs_are_counted_apart_from_failures(
