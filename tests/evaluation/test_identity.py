@@ -24,7 +24,7 @@ def key(config: TrainConfig, *, plain: bool) -> CellKey:
 def test_rules_of_colours_are_part_of_a_cell_unless_its_files_are_plain_grey(tmp_path: Path) -> None:
     usual = configured("data=folder", f"data.root={tmp_path}")
     kept = configured("data=folder", f"data.root={tmp_path}", "data.overlay=keep")
-    mapped = configured("data=folder", f"data.root={tmp_path}", "data.palette=[\\#000000,\\#ff0000]")
+    mapped = configured("data=folder", f"data.root={tmp_path}", 'data.palette=["#000000","#ff0000"]')
     assert set(key(usual, plain=True).identity["data"]) == {
         "size",
         "image_size",
