@@ -41,7 +41,7 @@ def check_fold(job: FoldJob) -> bool:
         return False
     outcome = read_state(folder.outcome, FoldOutcome.read)
     if outcome is None:
-        read_state(folder.history, _history_of(job))
+        _lost(job, folder, {})
         return False
     if outcome.history and json.dumps(peek_state(folder.history, read_history)) != json.dumps(outcome.history):
         log.warning("%s is damaged: written again, as %s has it", folder.history, folder.outcome.name)
