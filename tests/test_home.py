@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 
 from csam_lightning.cli import typed
 from csam_lightning.crop import CropConfig
+from csam_lightning.data.colour_rule import Overlay
 from csam_lightning.home import argument_at_home, at_home
 from csam_lightning.tracking.store import store_uri
 
@@ -44,8 +45,8 @@ def test_arguments_of_a_command_line(home: Path, argument: str, meant: str) -> N
 
 
 def test_settings_of_every_command_are_paths_at_home(home: Path) -> None:
-    config = OmegaConf.create({"input": "~/trays", "output": "~/units", "palette": None, "gap": 0})
-    assert typed(config, CropConfig) == CropConfig(f"{home}/trays", f"{home}/units", None, 0)
+    config = OmegaConf.create({"input": "~/trays", "output": "~/units", "palette": None, "overlay": "keep", "gap": 0})
+    assert typed(config, CropConfig) == CropConfig(f"{home}/trays", f"{home}/units", None, Overlay.keep, 0)
 
 
 def test_a_store_at_home(home: Path) -> None:

@@ -52,4 +52,4 @@ def _test_split(ensemble: "Ensemble", predictions: "pd.DataFrame | None") -> Hel
         return None
     logs, codes = said_of_test_split(predictions, ensemble.facts.classes, ensemble.facts.folds)
     packages = packages_of_test_split(predictions, ensemble.facts.folds)
-    return HeldOutScans(logs, codes, [None] * len(codes) if packages is None else packages)
+    return HeldOutScans(logs, codes, [""] * len(codes) if packages is None else packages)

@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from csam_lightning.data.images import read_grey
 from csam_lightning.errors import InputError
 
 GREY = np.random.default_rng(0).integers(0, 256, (80, 90), dtype=np.uint8)
-WAYS = {
+WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "png": ("PNG", {}),
     "jpeg": ("JPEG", {"quality": 90}),
     "progressive": ("JPEG", {"progressive": True}),

@@ -50,9 +50,9 @@ def test_the_interval_covers_the_true_share_of_clustered_scans() -> None:
         shares = rng.beta(0.2, 1.8, size=60)  # mean 0.1: most packages have hardly any event, a few have many
         events = (rng.random((60, 6)) < shares[:, None]).ravel()
         rate = clustered_rate(events, np.repeat(np.arange(60), 6))
-        covered += rate.low <= truth <= rate.high
+        covered += bool(rate.low <= truth <= rate.high)
         exact = binomtest(int(events.sum()), 360).proportion_ci(0.95, "exact")
-        plain += exact.low <= truth <= exact.high
+        plain += bool(exact.low <= truth <= exact.high)
     assert covered / trials >= 0.93
     assert plain / trials < 0.9  # what counting scans would promise
 
