@@ -14,7 +14,7 @@ def test_reliability_diagram_shows_every_filled_bin_of_each_class_and_how_many_s
     figure = draw_reliability(("A", "B"), found, title="a cell")
     assert [axis.get_title() for axis in figure.axes] == ["class A", "class B"]
     axis = figure.axes[0]
-    drawn = {line.get_label(): np.asarray(line.get_xydata()) for line in axis.lines}
+    drawn = {points.get_label(): np.asarray(points.get_offsets()) for points in axis.collections}
     np.testing.assert_allclose(drawn["share of the class, before"], [[0.1, 0], [0.9, 2 / 3]])
     np.testing.assert_allclose(drawn["share of the class, after"], [[0.01, 0], [0.65, 2 / 3]])
     bars = [bar.get_path().get_extents(bar.get_patch_transform()) for bar in axis.patches]

@@ -86,6 +86,7 @@ def test_cell_from_scans_to_result_and_runs(command: Command, scans_folder: Path
     assert sum(map(sum, result["out_of_fold"]["confusion_matrix"])) == 24
     [run] = sorted(work.glob("outputs/runs/*"))
     assert {file.name for file in run.iterdir()} >= {"config.yaml", "environment.txt", "figures", "folds.csv"}
+    assert (run / "figures" / "reliability.png").is_file()
     with (run / "folds.csv").open() as table:
         assert {row["fold"] for row in csv.DictReader(table)} == {"0", "1", "2", "test"}
     for told in ("± sd", "Out of fold", "Test split: ensemble", "escape", str(run / "figures"), "mlflow ui"):
@@ -165,10 +166,10 @@ def check_model(work: Path, result: dict[str, Any], pixels: np.ndarray, single: 
     model = load_model(result["run_id"], uri=store)
     assert model.facts.classes == ("A", "B", "C", "D")
     assert (model.facts.image_size, model.facts.cell_id, model.facts.folds) == (32, result["cell_id"], (0, 1, 2))
-    odds = single ** (1 / model.facts.temperature)
-    at_temperature = odds / odds.sum(axis=2, keepdims=True)
+    odds = single ** (1 / model.facts.temperature) * np.exp(model.facts.bias)
+    calibrated = odds / odds.sum(axis=2, keepdims=True)
     judged = model.judge(torch.from_numpy(pixels).unsqueeze(1))
-    np.testing.assert_allclose(judged.probabilities.numpy(), at_temperature, atol=1e-5)
+    np.testing.assert_allclose(judged.probabilities.numpy(), calibrated, atol=1e-5)
     assert judged.distances is not None
     assert model.held_out is not None
     right = model.held_out.log_probabilities.argmax(axis=1) == model.held_out.codes
@@ -277,6 +278,9 @@ def test_published_protocol_keeps_copies_apart(command: Command, tmp_path: Path)
     assert {row["copy"] for row in rows} > {"0"}
     originals = sum(row["copy"] == "0" for row in rows)
     assert sum(map(sum, result["out_of_fold"]["confusion_matrix"])) == originals < 24
+    assert not [*(tmp_path / "work").glob("outputs/runs/*/figures/reliability.png")]
+    model = load_model(result["run_id"], uri=f"sqlite:///{tmp_path}/work/mlflow.db")
+    assert (model.facts.protocol, model.held_out, model.novelty) == ("published", None, None)
 
 
 def test_tree_of_class_named_folders(command: Command, tmp_path: Path) -> None:

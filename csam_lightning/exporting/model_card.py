@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from csam_lightning.evaluation.calibration import calibration_of, cross_fitted, fit_calibration
+from csam_lightning.evaluation.calibration import (
+    calibration_of,
+    class_mix,
+    cross_fitted,
+    fit_calibration,
+    with_prevalence,
+)
 from csam_lightning.evaluation.conformal import VOID, Unit, class_sets, promise, unit_of
 from csam_lightning.evaluation.predictions import packages_of_test_split, said_of_test_split
 from csam_lightning.evaluation.reliability import SURE, class_reliability
@@ -200,14 +206,22 @@ def _calibration(ensemble: "Ensemble", recorded: Recorded) -> Iterator[str]:
         yield f"They are meant for the class mix {mix}."
     before = np.exp(known.log_probabilities)
     after = cross_fitted(known.log_probabilities, known.codes, known.networks)
-    yield from _reliability("out of fold, cross-fitted", facts.classes, known.codes, known.packages, before, after)
+    fold_by_fold = "cross-fitted" if len(facts.folds) > 1 else "fitted on these scans"
+    title = f"out of fold, {fold_by_fold}"
+    yield from _reliability(title, facts.classes, known.codes, known.packages, before, after)
     if not (table["split"] == "test").any():
         return
     logs, codes = said_of_test_split(table, facts.classes, facts.folds)
-    fitted = fit_calibration(known.log_probabilities, known.codes)
+    number = len(facts.classes)
+    mixes = class_mix(known.codes, number), class_mix(codes, number)
+    fitted = with_prevalence(fit_calibration(known.log_probabilities, known.codes), *mixes)
     means = [np.exp(logs).mean(axis=0), fitted.probabilities(logs).mean(axis=0)]
     yield from _reliability(
-        "test split, ensemble", facts.classes, codes, packages_of_test_split(table, facts.folds), *means
+        "test split, ensemble, at its own class mix",
+        facts.classes,
+        codes,
+        packages_of_test_split(table, facts.folds),
+        *means,
     )
     yield from _sets(ensemble, known, logs, codes)
 

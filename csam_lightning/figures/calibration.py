@@ -16,6 +16,8 @@ Curve: TypeAlias = "tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.flo
 
 SHADE = "#BBBBBB"
 COLUMNS = 4
+SMALLEST, LARGEST = 6.0, 90.0
+"""Area of the point of a bin with hardly a scan, and what that of a bin with all scans has on top, square points."""
 MARKS = (("s", TRAINING), ("o", VALIDATION))
 
 
@@ -23,6 +25,7 @@ def draw_reliability(classes: Sequence[str], by_name: Mapping[str, Sequence[Curv
     """Draw a reliability diagram for each class, side by side.
 
     A point on the dashed line is a bin of the probability in which the share of the class equals that probability.
+    The larger a point, the more scans it stands for.
 
     Args:
         classes: Class names in order.
@@ -45,13 +48,13 @@ def draw_reliability(classes: Sequence[str], by_name: Mapping[str, Sequence[Curv
         for (kind, curves), (marker, colour) in zip(by_name.items(), MARKS, strict=False):
             counts, probability, share = curves[code]
             filled = counts > 0
-            label = f"share of the class, {kind}"
-            axis.plot(
-                probability[filled], share[filled], marker=marker, markersize=4, linewidth=1, color=colour, label=label
-            )
-        axis.set(xlim=(0, 1), ylim=(0, 1.02))
+            sizes = SMALLEST + LARGEST * np.sqrt(counts[filled] / counts.sum())
+            look = {"s": sizes, "color": colour, "marker": marker, "alpha": 0.8}
+            axis.scatter(probability[filled], share[filled], label=f"share of the class, {kind}", **look)
+        axis.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
         axis.set_title(f"class {shown(name, 24)}", fontsize=9)
-    figure.supxlabel("probability of the class", fontsize=10)
+    for axis in figure.axes[-columns:]:
+        axis.set_xlabel("probability of the class", fontsize=9)
     figure.suptitle(shown(title, 80), fontsize=10)
-    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
     return figure

@@ -87,7 +87,8 @@ def clustered_probabilities(
     own = rng.normal(0, 0.05, (networks, len(codes)))
     odds = 2 + effect + own
     right = 1 / (1 + np.exp(-odds))
-    return np.where((np.arange(2) == codes[:, None])[None], right[..., None], 1 - right[..., None])
+    probabilities: np.ndarray = np.where((np.arange(2) == codes[:, None])[None], right[..., None], 1 - right[..., None])
+    return probabilities
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_card_tells_data_scores_and_calibration(ensemble: Ensemble, recorded: Re
     assert cells(by_class, "B") == ["5", f"{3 / 9:.3f}", f"{3 / 5:.3f}", "1", "3", "1"]
     assert "Temperature 2.000, bias A +0.750, B -0.250, C -0.500, fitted on 6 out-of-fold scans alone." in card
     assert "They are meant for the class mix A 0.5, B 0.25, C 0.25." in card
-    tested = card.partition("test split, ensemble: class")[2]
+    tested = card.partition("test split, ensemble, at its own class mix: class")[2]
     number, error, _, sure, _ = cells(tested, "A")
     assert (number, sure) == ("3", "1.000 (1)")
     assert float(error) == pytest.approx((0.1 + 0.95 + 0.4 + 0.2) / 4, abs=1e-3)  # a scan in each bin

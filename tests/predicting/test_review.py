@@ -76,12 +76,13 @@ def test_what_a_model_of_an_older_version_cannot_do_is_said(ensemble: Ensemble) 
 def test_packages_are_counted_where_they_have_several_scans() -> None:
     codes = np.repeat([0, 1, 2, 3], 38)
     uniform = np.log(np.full((152, 4), 0.25))
-    known = HeldOut(uniform, codes, np.zeros(152, dtype=np.int64), np.arange(152) // 2)
+    packages = np.arange(152) // 2
+    known = HeldOut(uniform, codes, np.zeros(152, dtype=np.int64), packages)
     ensemble = Ensemble([network(0)], replace(FACTS, folds=(0,)), held_out=known)
     new = np.full((1, 1, 4), 0.25, dtype=np.float32)
     unknown = "the model does not know what its scans look like, so strange ones are not found"
     assert limits(ensemble, RULE) == [unknown]
-    one_less = replace(known, packages=np.where(known.packages == 0, 1, known.packages))
+    one_less = replace(known, packages=np.maximum(packages, 1))
     fewer = Ensemble([network(0)], replace(FACTS, folds=(0,)), held_out=one_less)
     takes = "packages to compare with and is never ruled out: that takes 19 at a coverage of 0.95"
     assert limits(fewer, RULE) == [f"class A has 18 {takes}", unknown]

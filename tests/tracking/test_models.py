@@ -128,7 +128,8 @@ def test_model_is_calibrated_on_its_held_out_scans_unless_packages_were_shared(
 ) -> None:
     cell = lab.run(level="cell")
     fold = lab.run(level="fold", fold="2", parent=cell)
-    trained, statistics = network(0), NoveltyStatistics(np.zeros(768), np.eye(768), np.zeros(4))
+    trained, none = network(0), np.zeros(4, dtype=np.float32)
+    statistics = NoveltyStatistics(np.zeros(768, dtype=np.float32), np.eye(768, dtype=np.float32), none)
     content = {"state_dict": trained.state_dict(), "hyper_parameters": {**trained.hparams, "epoch": 1}}
     write_checkpoint(content, tmp_path / "model.ckpt")
     statistics.write(tmp_path / "novelty.npz")
