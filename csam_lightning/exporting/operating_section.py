@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from csam_lightning.evaluation.calibrated import HeldOutScans, rate_text
 from csam_lightning.evaluation.model_scores import model_scores, threshold_rule, unknown_because
 from csam_lightning.evaluation.predictions import packages_of_test_split, said_of_test_split
@@ -52,4 +54,4 @@ def _test_split(ensemble: "Ensemble", predictions: "pd.DataFrame | None") -> Hel
         return None
     logs, codes = said_of_test_split(predictions, ensemble.facts.classes, ensemble.facts.folds)
     packages = packages_of_test_split(predictions, ensemble.facts.folds)
-    return HeldOutScans(logs, codes, [""] * len(codes) if packages is None else packages)
+    return HeldOutScans(logs, codes, np.full(len(codes), "") if packages is None else packages)
