@@ -44,7 +44,7 @@ def test_speed_is_found_from_exact_times(per_step: float, per_image: float) -> N
 
 def test_steps_of_one_size_scale_the_usual_speed() -> None:
     found = fit_speed([TimedStep(Step(8, 100), USUAL.seconds(Step(8, 100)) * factor, 3) for factor in (2.5, 3.5)])
-    assert found == Speed(pytest.approx(3 * USUAL.per_step), pytest.approx(3 * USUAL.per_image))
+    assert (found.per_step, found.per_image) == pytest.approx((3 * USUAL.per_step, 3 * USUAL.per_image))
 
 
 def test_no_part_of_a_speed_is_below_zero() -> None:
