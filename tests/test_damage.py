@@ -1,6 +1,6 @@
 """Each file that a run leaves is damaged; the same command must come to the same results.
 
-The exhaustive walk over each file and each kind of damage takes half an hour: ``pytest -m faults``.
+The walk over each file and each kind of damage takes long: ``pytest -m faults``.
 """
 
 import json
