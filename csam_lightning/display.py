@@ -29,6 +29,8 @@ COLUMNS = {
 }
 NARROWEST = 120
 """Columns that a table needs; a pipe or a small terminal is treated as that wide."""
+OTHER_MIX = 0.1
+"""Difference of a class's share from which two class mixes are no longer alike."""
 
 
 @contextmanager
@@ -105,10 +107,10 @@ def print_result(
         _print_scores(on, "Test split: ensemble of the folds", result.test)
         on.print(_confusion_table(result.test, classes))
         on.print(f"One network alone, mean of the folds: {_scores(single)}")
-    _print_calibrated(on, result)
+    _print_calibrated(on, result, classes)
 
 
-def _print_calibrated(on: Console, result: "CellResult") -> None:
+def _print_calibrated(on: Console, result: "CellResult", classes: Sequence[str]) -> None:
     """Print how good the model is as it judges, or why that is unknown."""
     calibrated = result.calibrated
     on.print("\n[bold]As the model judges[/bold]")
@@ -128,6 +130,7 @@ def _print_calibrated(on: Console, result: "CellResult") -> None:
             rates = [] if calibrated.sound is None else [rate_text(scored.escape), rate_text(scored.overkill)]
             table.add_row(title, f"{scored.scores.accuracy:.3f}", f"{scored.scores.f1:.3f}", *rates)
     on.print(table)
+    _print_class_mixes(on, result, classes)
     if len(result.folds) == 1:
         on.print("One fold: its calibration is fitted on the scans that it is scored on.")
     if calibrated.sound is not None:
@@ -136,6 +139,25 @@ def _print_calibrated(on: Console, result: "CellResult") -> None:
             "in brackets: 95 % confidence intervals that count packages, not scans"
         )
     on.print()
+
+
+def _print_class_mixes(on: Console, result: "CellResult", classes: Sequence[str]) -> None:
+    """Print the class mixes where the test split's differs from the one that the model is calibrated for."""
+    if result.calibrated is None or result.test is None:
+        return
+    trained, tested = (
+        scores.confusion_matrix.sum(axis=1) / scores.confusion_matrix.sum()
+        for scores in (result.out_of_fold, result.test)
+    )
+    if abs(trained - tested).max() <= OTHER_MIX:
+        return
+    mixes = (
+        ", ".join(f"{name} {share:.0%}" for name, share in zip(classes, mix, strict=True)) for mix in (trained, tested)
+    )
+    on.print(
+        "The test split has another class mix, so the calibrated model scores lower there than on scans of its own mix:"
+    )
+    on.print("training data {}; test split {}".format(*mixes), markup=False)
 
 
 def _held_out(protocol: str, *, whole: bool) -> str:

@@ -141,6 +141,17 @@ def test_screen_says_less_where_there_is_less_to_say(capsys: pytest.CaptureFixtu
     )
 
 
+def test_screen_warns_where_the_test_split_has_another_class_mix(capsys: pytest.CaptureFixture[str]) -> None:
+    judged = replace(result(2), calibrated=calibrated(("A", "B", "C", "D")))
+    print_result("cell", judged, ["a", "b"])
+    assert "another class mix" not in capsys.readouterr().out
+    other = score(np.array([0, 0, 0, 1]), np.eye(2, dtype=np.float32)[[0, 0, 1, 1]])
+    print_result("cell", replace(judged, test=other), ["a", "[b]"])
+    text = capsys.readouterr().out
+    assert "The test split has another class mix" in text
+    assert "training data a 33%, [b] 67%; test split a 75%, [b] 25%" in text
+
+
 def test_single_fold_has_no_spread() -> None:
     assert all(np.isnan(value) for value in result(1).std.values())
     assert result(3).std["val_loss"] == pytest.approx(0.1)
