@@ -7,7 +7,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-ARGUMENT = re.compile(r"""(?<=[=,])(\s*["']?)~(?=[/"',]|$)""")
+ARGUMENT = re.compile(r"""(?<=[=,])(\s*["']?(?:sqlite[+\w]*:///)?)~(?=[/"',]|$)""")
 
 
 def at_home(value: Any) -> Any:

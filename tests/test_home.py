@@ -33,6 +33,7 @@ def test_paths_at_any_depth_begin_at_home(home: Path) -> None:
         ("output_dir=~/x", "output_dir={home}/x"),
         ('output_dir="~/x"', 'output_dir="{home}/x"'),
         ("hydra.run.dir='~'", "hydra.run.dir='{home}'"),
+        ("tracking.uri=sqlite:///~/x.db", "tracking.uri=sqlite:///{home}/x.db"),
         ("data.root=~/a,~/b", "data.root={home}/a,{home}/b"),
         ("--config-dir=~/conf", "--config-dir={home}/conf"),
         ("~experiment", "~experiment"),
@@ -89,7 +90,7 @@ def test_an_output_folder_of_a_configuration_file_is_at_home(
     conf.mkdir(parents=True)
     (conf / "mine.yaml").write_text("# @package _global_\noutput_dir: ~/o\n")
     more = [f"--config-dir={conf.parent}", "+experiment=mine", *multirun]
-    done = command("train", *small(scans_folder, tmp_path), *more, HOME=str(home))
+    done = command("train", *more, *small(scans_folder, tmp_path), HOME=str(home))
     assert done.returncode == 0, done.stderr
     assert len(list(home.glob(found))) == 1
     assert not (tmp_path / "work" / "~").exists()

@@ -83,6 +83,7 @@ class _Crew:
     workers: list[_Worker]
     place: int
     fold: int = -1
+    folder: Path = Path()
     meetings: list[Path] = field(default_factory=list)
 
     @classmethod
@@ -91,7 +92,7 @@ class _Crew:
 
     def give(self, turn: Turn) -> None:
         """Hand over the next fold."""
-        self.fold = turn.job.fold.number
+        self.fold, self.folder = turn.job.fold.number, turn.job.folder
         meeting = turn.job.folder / f".meeting-{uuid4().hex}"
         self.meetings.append(meeting)
         for number, worker in enumerate(self.workers):
@@ -172,7 +173,7 @@ def _go_on(crew: _Crew, end: FoldEnded | FoldFailed | FoldLaidAside, turns: Turn
     """Give ``crew``, whose turn has come to its end, the next one; return False where it has ended."""
     turns.give_back(end.fold)
     if not isinstance(end, FoldLaidAside):
-        turns.give_up(end.fold)
+        turns.give_up(crew.folder)
     if crew.can_go_on() and (turn := turns.take()):
         crew.give(turn)
         return True

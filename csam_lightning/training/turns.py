@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import ceil
+from pathlib import Path
 from typing import NamedTuple, Self
 
 from csam_lightning.training.job import FoldFolder, FoldJob
@@ -56,9 +57,9 @@ class Turns:
         """Note that a process has ended its turn with a fold."""
         self._in_training.remove(fold)
 
-    def give_up(self, fold: int) -> None:
-        """Leave out what was still to come of a fold that has ended."""
-        self._turns = [turn for turn in self._turns if turn.job.fold.number != fold]
+    def give_up(self, folder: Path) -> None:
+        """Leave out what was still to come of the fold in ``folder``, which has ended."""
+        self._turns = [turn for turn in self._turns if turn.job.folder != folder]
 
 
 def shared_out(left: Sequence[int], processes: int) -> list[tuple[int, int]]:

@@ -86,7 +86,10 @@ def test_what_no_manifest_can_hold_is_refused_and_nothing_is_written(tmp_path: P
         (lambda text: text.replace(b"Ann,", b"Ann;"), "row 2 has 7 cells in place of 8"),
         (lambda text: text.replace(b"Ann", "Änn".encode("latin-1")), "is no UTF-8 text"),
         (lambda text: bytes(len(text)), "is no table of corrections"),
-        (lambda text: text + b"x" * 200_000 + b"\n", "is no table of corrections (field larger than field limit"),
+        (
+            lambda text: text + b"x" * 200_000 + b"\n",
+            "is no table of corrections (field larger than field limit (131072))",
+        ),
     ],
 )
 def test_log_that_another_program_changed_is_refused_and_nothing_is_lost(

@@ -128,7 +128,7 @@ def test_what_only_the_split_into_folds_shows_is_known_when_a_sweep_is_planned(t
 
 def test_shipped_experiments_hold_no_impossible_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planning, "read_data", embedded())
-    monkeypatch.setattr(planning, "fingerprint", lambda _: "0")
+    monkeypatch.setattr(planning, "identify", lambda _: ("0", True))
 
     def plan(*overrides: str) -> SweepPlan:
         with initialize_config_module("csam_lightning.conf", version_base="1.3"):
