@@ -29,6 +29,8 @@ COLUMNS = {
     "delta_accuracy": "Δ acc",
     "delta_loss": "Δ loss",
 }
+LESS_SHOWN = ("val_precision", "val_recall")
+"""Left to ``summary.csv`` where escape and overkill are known, so that cells' names have room."""
 LOST = "ended without a result: its process was killed, or the sweep was interrupted"
 MANY = 4
 ERRORS = ("escape", "overkill")
@@ -179,12 +181,13 @@ def _counted(summary: Summary) -> str:
 def _ranking(cells: Sequence[Ranked]) -> Table:
     table = Table(Column("cell", overflow="fold"))
     errors = [which for which in ERRORS if any(cell.error(which) is not None for cell in cells)]
-    for title in (*COLUMNS.values(), *errors):
+    metrics = [metric for metric in COLUMNS if not (errors and metric in LESS_SHOWN)]
+    for title in (*(COLUMNS[metric] for metric in metrics), *errors):
         table.add_column(title, justify="right", no_wrap=True)
     for cell, following in zip(cells, [*cells[1:], None], strict=True):
         ends = following is None or following.validated_on != cell.validated_on
         entries = [
-            *(_spread(cell.result, metric) for metric in COLUMNS),
+            *(_spread(cell.result, metric) for metric in metrics),
             *(_percent(cell.error(each)) for each in errors),
         ]
         table.add_row(escape(cell.name), *entries, end_section=ends)

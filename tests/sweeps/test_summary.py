@@ -110,10 +110,12 @@ def test_impossible_jobs_are_counted_apart_from_failures(
     ]
 
 
-def test_ranking_shortens_no_name(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("rates", [{}, {"escape": {"value": 0.2}, "overkill": {"value": 0.1}}])
+def test_ranking_shortens_no_name(capsys: pytest.CaptureFixture[str], rates: dict[str, dict[str, float]]) -> None:
     scores = dict.fromkeys(COLUMNS, 0.5)
     names = [f"840 px64 b16 · trainer.precision={precision}" for precision in ("32-true", "bf16-mixed")]
-    print_summary(Summary([Ranked(name, {"mean": scores, "std": scores}) for name in names], [], 0))
+    result = {"mean": scores, "std": scores, "calibrated": {"out_of_fold": rates}}
+    print_summary(Summary([Ranked(name, result) for name in names], [], 0))
     first_column = [line.split("│")[1].strip() for line in capsys.readouterr().out.splitlines() if "│" in line]
     assert "".join(first_column).replace(" ", "") == "".join(names).replace(" ", "")
 
