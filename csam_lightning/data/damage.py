@@ -3,10 +3,11 @@
 Decoders give half a picture of such a file without an error, so what each format promises is checked:
 
 - PNG: the checksum of every critical chunk, and the chunk IEND.
-- JPEG: the marker EOI behind the compressed data. More than ``MOST_SCANS`` scans are refused too: no encoder writes so
-  many, and a small file of thousands takes minutes to decode.
-- TIFF: deflate strips must end with their checksum. LZW, PackBits and JPEG strips end with no long run of zero bytes,
-  which no encoder writes there.
+- JPEG: the marker EOI behind the compressed data, and no long run of zero bytes in them unless their Huffman codes
+  allow one. Those of progressive and of flat pictures do: zeros in the middle of such a file are not noticed. More
+  than ``MOST_SCANS`` scans are refused too: no encoder writes so many, and thousands take minutes to decode.
+- TIFF: deflate strips must end with their checksum. LZW strips end with no long run of zero bytes and PackBits
+  strips hold none, since no encoder writes them; JPEG strips are checked as JPEG files are.
 - BMP: run-length data must end with their end mark.
 
 Zero bytes behind the end are padding, and sound. An uncompressed TIFF or BMP whose end is zero cannot be told from one
@@ -22,10 +23,11 @@ from typing import Any
 MOST_SCANS = 100
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # in compressed data: no stuffed byte, fill byte or restart
-SOS, EOI, ALONE = 0xDA, 0xD9, {0x01, *range(0xD0, 0xD9)}
+DHT, SOS, EOI, ALONE = 0xC4, 0xDA, 0xD9, {0x01, *range(0xD0, 0xD9)}
 ZERO_RUN = 16  # bytes: more zero codes than LZW, and more literal zeros than PackBits, ever write
+JPEG_ZERO_RUN = 32  # bytes: 256 bits, more than one block of nothing but the shortest codes takes
 STRIPS, TILES = (273, 279), (324, 325)  # tags of offsets and of byte counts
-COMPRESSION = 259
+COMPRESSION, JPEG_TABLES = 259, 347
 LZW, JPEG, DEFLATE, PACKBITS = 5, 7, (8, 32946), 32773
 RLE = (1, 2)  # compressions of BMP
 RLE_END = b"\x00\x01"
@@ -68,6 +70,7 @@ def _png_damage(data: bytes) -> str | None:
 
 def _jpeg_damage(data: bytes) -> str | None:
     at, scans = 2, 0
+    first: dict[int, int] = {}
     while at + 4 <= len(data) or data[at : at + 2] == b"\xff\xd9":
         if data[at] != 0xFF:  # noqa: PLR2004 -- every marker begins so
             break
@@ -77,7 +80,10 @@ def _jpeg_damage(data: bytes) -> str | None:
         if marker == 0xFF:  # noqa: PLR2004 -- a fill byte
             at += 1
             continue
+        start = at + 4
         at += 2 if marker in ALONE else 2 + struct.unpack_from(">H", data, at + 2)[0]
+        if marker == DHT:
+            first |= _zero_codes(data[start:at])
         if marker == SOS:
             scans += 1
             if scans > MOST_SCANS:
@@ -85,8 +91,34 @@ def _jpeg_damage(data: bytes) -> str | None:
             found = MARKER.search(data, at)
             if found is None:
                 break
+            if not _may_be_zero(data[start:at], first) and data.find(bytes(JPEG_ZERO_RUN), at, found.start()) >= 0:
+                return "zero bytes stand in its compressed data"
             at = found.start()
     return "its end is missing"
+
+
+def _zero_codes(tables: bytes) -> dict[int, int]:
+    """Return what the code of zero bits stands for in each Huffman table of a segment DHT (ITU-T T.81, B.2.4.2)."""
+    found, at = {}, 0
+    while at + 17 < len(tables):
+        found[tables[at]] = tables[at + 17]
+        at += 17 + sum(tables[at + 1 : at + 17])
+    return found
+
+
+def _may_be_zero(header: bytes, first: Mapping[int, int]) -> bool:
+    """Return whether a scan's data may be zero bits for long: bits without codes, or codes of flat blocks.
+
+    Args:
+        header: Of the scan, without marker and length (ITU-T T.81, B.2.3).
+        first: See :func:`_zero_codes`; tables above 15 are those of AC coefficients.
+    """
+    start, end, refined = header[-3], header[-2], header[-1] >> 4
+    flat = any(symbol == 0 for table, symbol in first.items() if table < 16)  # noqa: PLR2004 -- of DC coefficients
+    ends = any(symbol & 15 == 0 and symbol < 0xF0 for table, symbol in first.items() if table >= 16)  # noqa: PLR2004
+    if refined:
+        return True
+    return (flat or start > 0) and (ends or end == 0)
 
 
 def _tiff_damage(data: bytes, tags: Mapping[int, Any]) -> str | None:
@@ -94,10 +126,13 @@ def _tiff_damage(data: bytes, tags: Mapping[int, Any]) -> str | None:
     for number, strip in enumerate(_strips(data, tags)):
         if compression in DEFLATE:
             lost = not _inflates(strip)
-        elif compression in (LZW, PACKBITS):
+        elif compression == LZW:
             lost = bytes(strip[-ZERO_RUN:]) == bytes(ZERO_RUN)
+        elif compression == PACKBITS:
+            lost = bytes(ZERO_RUN) in bytes(strip)
         elif compression == JPEG:
-            lost = _jpeg_damage(bytes(strip)) is not None
+            tables = bytes(tags.get(JPEG_TABLES, b""))
+            lost = _jpeg_damage(tables[:-2] + bytes(strip)[2:] if tables else bytes(strip)) is not None
         else:
             return None
         if lost:

@@ -1,5 +1,6 @@
 """What folders are called that hold no class of their own: splits, read-outs, lots and dates."""
 
+import os
 import re
 from collections.abc import Sequence
 from typing import Literal
@@ -16,7 +17,7 @@ COUNT_AT_MOST = 99
 
 _UNIT = (
     r"(?:k?cyc(?:l|le|les|s)?|zyk(?:len|lus)?|k?tcs?|tct|ctc|tst?|h|hr|hrs|hours?|std|stunden?|min|d|days?|tage?"
-    r"|w|wk|weeks?|wochen?|x?[ _-]?reflows?)"
+    r"|w|wk|weeks?|wochen?|k|x?[ _-]?reflows?)"
 )
 _NUMBER = r"[0-9]+(?:[.,][0-9]+)?"
 _BEFORE = (
@@ -32,7 +33,8 @@ _YEAR, _MONTH, _DAY = r"(?:19|20)[0-9]{2}", r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|
 
 NAMES: dict[Kind, re.Pattern[str]] = {
     "split": re.compile(
-        r"(?:train(?:ing)?|trn|val|valid(?:ation|ate)?|test(?:ing)?|tst|hold[ _-]?outs?|eval(?:uation)?|unseen|fold)"
+        r"(?:train(?:ing|val)?|trn|dev|val|valid(?:ation|ate)?|test(?:ing)?|tst|hold[ _-]?outs?|eval(?:uation)?|unseen"
+        r"|fold)"
         r"(?:[ _-]?(?:sets?|splits?|data|images?|scans?|[0-9]+))*"
     ),
     "date": re.compile(
@@ -40,7 +42,7 @@ NAMES: dict[Kind, re.Pattern[str]] = {
         rf"|{_DAY}[ ._-]{_MONTH}[ ._-](?:{_YEAR}|[0-9]{{2}})|{_YEAR}[._-]{_MONTH}[._-]{_DAY}"
     ),
     "read-out": re.compile(
-        rf"{_NUMBER}[ _-]?{_UNIT}|{_BEFORE}[ _-]?{_NUMBER}[ _-]?{_UNIT}?|(?:t[ _-]?0|t[ _-]?[0-9]{{2,}}|t0[0-9])"
+        rf"{_NUMBER}[ _-]?{_UNIT}|(?:{_BEFORE}[ _=-]?)+{_NUMBER}[ _-]?{_UNIT}?|(?:t[ _-]?0|t[ _-]?[0-9]{{2,}}|t0[0-9])"
         r"|initial|time[ _-]?(?:zero|0)|as[ _-]?received|pre|post|before|after|vorher|nachher"
         r"|(?:pre|post|before|after)[ _-](?:stress|test|cycling|reflow|aging|ageing)"
     ),
@@ -68,9 +70,28 @@ def kinds(names: Sequence[str]) -> dict[str, Kind]:
     numbers = {name: int(name) for name in names if found[name] is None and re.fullmatch("[0-9]{1,18}", name)}
     if "lot" in found.values():  # where there is a P10, P9 is none of the classes
         found |= {name: "lot" for name in names if re.fullmatch("[lwps][0-9]+", name.casefold())}
+    if any(found[name] == "read-out" and name.casefold().startswith("t") for name in names):  # t1 beside t0
+        found |= {name: "read-out" for name in names if re.fullmatch("t[ _-]?[0-9]+", name.casefold())}
+    shared = _numbers_between(names)
+    if 0 in shared and not _are_codes(sorted(shared)):
+        found |= dict.fromkeys(names, "read-out")
     if not _are_codes(sorted(numbers.values())):
         found |= dict.fromkeys(numbers, "read-out")
     return {name: kind for name, kind in found.items() if kind is not None}
+
+
+def _numbers_between(names: Sequence[str]) -> list[int]:
+    """Return what some names hold between the beginning and the end that all share, if that is numbers alone."""
+    texts = [look(name).casefold() for name in names]
+    before = _common_beginning(texts)
+    rest = [text[len(before) :] for text in texts]
+    after = _common_beginning([text[::-1] for text in rest])
+    numbers = [text[: len(text) - len(after)] for text in rest]
+    return [int(number) for number in numbers] if all(re.fullmatch("[0-9]{1,18}", each) for each in numbers) else []
+
+
+def _common_beginning(texts: Sequence[str]) -> str:
+    return os.path.commonprefix(list(texts)).rstrip("0123456789")  # noqa: RUF071 - character by character is meant
 
 
 def _are_codes(numbers: Sequence[int]) -> bool:

@@ -18,7 +18,7 @@ MARKS = re.compile("[\u034f\u115f\u1160\u180b-\u180f\u3164\ufe00-\ufe0f\U000e010
 
 PLAIN = re.compile("[\x00-\x7f\xc0-\xff]*")  # nothing invisible, nothing that looks like something else
 BLANK = "\u2800"  # Braille without a dot
-LINES = re.compile("[\u2043\u2212\u2796]")  # a bullet and minus signs, which are not of the category of dashes (Pd)
+LINES = re.compile("[\u02d7\u2043\u2212\u2796\u30fc]")  # lines that are not of the category of dashes (Pd)
 WHOLE = re.compile(r"([0-9]+)[.,]0*")
 WORDS = re.compile(r"[\W_]+")
 PADDING = re.compile(r"(?<![0-9])(?<![0-9][.,])0+(?=[0-9])")

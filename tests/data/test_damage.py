@@ -54,6 +54,26 @@ def test_a_tail_of_zeros_is_no_picture(tmp_path: Path, way: str, share: float, c
     refused(tmp_path / "scan", data[:kept] + bytes(len(data) - kept))
 
 
+@pytest.mark.parametrize("share", [0.5, 0.8])
+@pytest.mark.parametrize("way", [way for way in WAYS if way not in {"lzw", "progressive"}])
+def test_zeros_in_the_middle_are_no_picture(tmp_path: Path, way: str, share: float) -> None:
+    data = bytearray(encoded(way, Image.fromarray(np.tile(GREY, (3, 3)))))
+    at = int(len(data) * share)
+    data[at : at + 512] = bytes(512)
+    refused(tmp_path / "scan", bytes(data))
+
+
+@pytest.mark.parametrize(
+    "settings", [{"optimize": True}, {"progressive": True}, {"quality": 5}, {"optimize": True, "quality": 30}]
+)
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_a_jpeg_that_is_flat_over_most_of_it_is_sound(tmp_path: Path, settings: dict[str, Any], level: int) -> None:
+    flat = np.full((800, 900), level, dtype=np.uint8)
+    flat[:40, :40] = GREY[:40, :40]
+    Image.fromarray(flat).save(tmp_path / "scan", "JPEG", **settings)
+    assert abs(read_grey(tmp_path / "scan")[400:].astype(int) - level).max() <= 8
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_whole_files_and_zeros_behind_their_end_are_read(tmp_path: Path, way: str) -> None:
     (tmp_path / "whole").write_bytes(encoded(way))

@@ -9,7 +9,10 @@ from csam_lightning.data.folder_names import kind, kinds
     ("names", "meant"),
     [
         ("train Train training val validation test testing test_set holdout hold-out eval fold_0 train2", "split"),
-        ("0cyc 500cyc 0h 168h t0 T0 t96 cycle_100 cycles500 100TC TC500 1000_cycles 0.5h pre post-stress", "read-out"),
+        (
+            "0cyc 500cyc 0h 168h t0 T0 t96 cycle_100 cycles500 100TC TC500 0.5h post-stress after_TC500 1k cycles=0",
+            "read-out",
+        ),
         ("LOT7 lot_A lot-AB12 L01 carrier3 tray_2 wafer12 W03 unit_A part12 P17 KW12 run3", "lot"),
         ("2024-05-01 20240501 01.05.2024 2024_W12 2024-05", "date"),
     ],
@@ -35,3 +38,15 @@ def test_other_numbers_are_read_outs(names: str) -> None:
 
 def test_parts_are_parts_however_many_digits_they_have() -> None:
     assert kinds(["P9", "P10"]) == {"P9": "lot", "P10": "lot"}
+
+
+def test_read_outs_are_read_outs_however_many_digits_they_have() -> None:
+    assert kinds(["t0", "t1", "t2"]) == dict.fromkeys(["t0", "t1", "t2"], "read-out")
+    assert kinds(["t1", "t2"]) == {}
+
+
+def test_numbers_from_zero_between_what_all_names_share_are_read_outs() -> None:
+    for names in (["n0", "n500"], ["0循环", "500循环"], ["Zustand 0 a", "Zustand 1000 a"]):
+        assert kinds(names) == dict.fromkeys(names, "read-out")
+    for names in (["grade0", "grade1", "grade2"], ["type10", "type20"], ["n0", "n500", "void"]):
+        assert kinds(names) == {}
