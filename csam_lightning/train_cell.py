@@ -24,6 +24,7 @@ from csam_lightning.display import print_result
 from csam_lightning.errors import InputError, RunFailedError
 from csam_lightning.evaluation.cell import Cell, prepare_cell
 from csam_lightning.evaluation.identity import read_data
+from csam_lightning.evaluation.operating_point import is_delamination
 from csam_lightning.evaluation.result import CellResult
 from csam_lightning.gpus import free_gpu_memory
 from csam_lightning.processes import preloaded_context
@@ -80,6 +81,9 @@ def _prepare(composed: DictConfig) -> Cell:
     """
     config = with_share_of_machine(job_settings(composed), HydraConfig.get().launcher)
     manifest = read_data(config)
+    given = any(override.startswith("sound=") for override in HydraConfig.get().overrides.task)
+    if given and not is_delamination(manifest.classes):
+        log.warning("sound=%g has no effect: only beside the classes A, B and C does D mean sound", config.sound)
     preloaded_context(*FOLD_MODULES)
     cell = prepare_cell(config, manifest)
     del manifest

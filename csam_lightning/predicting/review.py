@@ -67,7 +67,7 @@ def limits(ensemble: "Ensemble", rule: ReviewRule) -> list[str]:
     held_out = ensemble.held_out
     by_probability = f"scans whose probability is below {rule.coverage:g} are to be looked at"
     if ensemble.facts.protocol == PUBLISHED:
-        return [f"{VOID}; {by_probability}"]
+        return [f"{VOID}; {by_probability}, and none of these probabilities is calibrated"]
     lines = []
     if held_out is None:
         lines.append(f"the model keeps no scans to compare with, so nothing is promised; {by_probability}")
@@ -87,6 +87,11 @@ def _coverage_limits(classes: Sequence[str], held_out: "HeldOut", rule: ReviewRu
             yield (
                 f"class {name} has {count} {unit}s to compare with and is never ruled out: that takes {needed} at a "
                 f"coverage of {rule.coverage:g}"
+            )
+        elif count < 2 * needed + 1:  # no more than one of them may look as strange as a scan that rules the class out
+            yield (
+                f"class {name} has {count} {unit}s to compare with, so at a coverage of {rule.coverage:g} hardly any "
+                "scan rules it out; a lower coverage, for example 0.9, leaves more scans to the model"
             )
 
 

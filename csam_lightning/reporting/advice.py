@@ -152,7 +152,7 @@ def _share(rate: ErrorRate) -> str:
 def _against_best(found: Recommendation) -> list[str]:
     place, best = _chosen(found), found.best
     if len(found.group.candidates) == 1:
-        return ["It is the only candidate."]
+        return []
     if place == found.picked.best:
         return ["It has the best score."]
     score, gap = _score(found, found.picked.best), _difference(found.below_best(place))

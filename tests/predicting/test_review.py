@@ -11,6 +11,10 @@ from csam_lightning.predicting.review import ReviewRule, class_doubts, compare, 
 from tests.predicting.conftest import FACTS, network
 
 RULE = ReviewRule()
+HARDLY = (
+    "to compare with, so at a coverage of 0.95 hardly any scan rules it out; "
+    "a lower coverage, for example 0.9, leaves more scans to the model"
+)
 
 
 @pytest.mark.parametrize(
@@ -58,6 +62,7 @@ def test_classes_are_ruled_out_by_counting_held_out_scans() -> None:
     assert fitting[:, 1].tolist() == [True, True]
     takes = "scans to compare with and is never ruled out: that takes 19 at a coverage of 0.95"
     assert limits(ensemble, RULE) == [
+        f"class A has 19 scans {HARDLY}",
         *(f"class {name} has {count} {takes}" for name, count in (("B", 9), ("C", 0), ("D", 0))),
         "the model does not know what its scans look like, so strange ones are not found",
     ]
@@ -81,16 +86,19 @@ def test_packages_are_counted_where_they_have_several_scans() -> None:
     ensemble = Ensemble([network(0)], replace(FACTS, folds=(0,)), held_out=known)
     new = np.full((1, 1, 4), 0.25, dtype=np.float32)
     unknown = "the model does not know what its scans look like, so strange ones are not found"
-    assert limits(ensemble, RULE) == [unknown]
+    hardly = [f"class {name} has 19 packages {HARDLY}" for name in "ABCD"]
+    assert limits(ensemble, RULE) == [*hardly, unknown]
+    assert limits(ensemble, replace(RULE, coverage=0.8)) == [unknown]
     one_less = replace(known, packages=np.maximum(packages, 1))
     fewer = Ensemble([network(0)], replace(FACTS, folds=(0,)), held_out=one_less)
     takes = "packages to compare with and is never ruled out: that takes 19 at a coverage of 0.95"
-    assert limits(fewer, RULE) == [f"class A has 18 {takes}", unknown]
-    assert limits(fewer, replace(RULE, unit=Unit.scan)) == [unknown]
+    assert limits(fewer, RULE) == [f"class A has 18 {takes}", *hardly[1:], unknown]
+    by_scan = [f"class {name} has 38 scans {HARDLY}" for name in "ABCD"]
+    assert limits(fewer, replace(RULE, unit=Unit.scan)) == [*by_scan, unknown]
     assert compare(fewer, RULE, new, None).fitting is not None
     without = Ensemble([network(0)], replace(FACTS, folds=(0,)), held_out=replace(known, packages=None))
-    by_scan = "the packages of the model's scans are unknown: its coverage counts scans, as if each were a package"
-    assert limits(without, replace(RULE, unit=Unit.package)) == [by_scan, unknown]
+    uncounted = "the packages of the model's scans are unknown: its coverage counts scans, as if each were a package"
+    assert limits(without, replace(RULE, unit=Unit.package)) == [uncounted, *by_scan, unknown]
     assert "packages exchangeable" in " ".join(facts_of("m", ensemble, RULE))
     assert "which scans of one package are not" in " ".join(facts_of("m", without, RULE))
 
@@ -100,7 +108,8 @@ def test_model_of_the_published_protocol_has_one_reason_and_no_promise() -> None
     [line] = limits(model, RULE)
     assert line == (
         "no coverage or novelty: the model was validated under the published protocol, whose validation scans share "
-        "packages with training; scans whose probability is below 0.95 are to be looked at"
+        "packages with training; scans whose probability is below 0.95 are to be looked at, and none of these "
+        "probabilities is calibrated"
     )
     facts = " ".join(facts_of("m", model, RULE))
     assert "the predicted class has a probability of at least 0.95" in facts
