@@ -126,7 +126,7 @@ def gathered(results: Iterable[Surveyed | InputError]) -> Gathered:
 def colour_problems(
     manifest: Manifest, looks: Mapping[Look, LookCount], rule: ColourRule, *, lost: int | None = None
 ) -> Iterator[Problem]:
-    """Yield what is to be known of a data set's colours, a line for each kind.
+    """Yield a line for each kind of colour in a data set.
 
     Args:
         manifest: The scans.
