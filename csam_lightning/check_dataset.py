@@ -9,11 +9,11 @@ from omegaconf import DictConfig
 
 from csam_lightning.cli import typed
 from csam_lightning.config import DataConfig, check_data_values, check_seed
-from csam_lightning.data.folds import make_folds, surely_splits
+from csam_lightning.data.folds import check_folds
 from csam_lightning.data.inspection import inspect_images
 from csam_lightning.data.manifest import Manifest, read_manifest
 from csam_lightning.data.problems import Problem, errors_in, warnings_in
-from csam_lightning.data.selection import check_classes, choose_scans
+from csam_lightning.data.selection import check_classes
 from csam_lightning.data.summary import summary, training_scans
 from csam_lightning.errors import InputError
 
@@ -92,18 +92,11 @@ def _size_problems(manifest: Manifest, settings: CheckConfig) -> Iterator[Proble
 
 
 def _split_problems(manifest: Manifest, settings: CheckConfig) -> Iterator[Problem]:
-    """Yield what keeps the packages from being split into folds.
-
-    The split is made only where it may fail: it loads scikit-learn, which takes a second.
-    """
-    table, data = training_scans(manifest), settings.data
-    chosen = table.iloc[choose_scans(table, data.size, seed=settings.seed)]
-    labels, packages = (chosen[column].to_numpy(dtype=str) for column in ("label", "package_id"))
-    if data.protocol == "published" or surely_splits(labels, packages, num_folds=data.num_folds):
-        return
+    """Yield what keeps the packages from being split into folds."""
+    data = settings.data
     try:
-        make_folds(
-            table,
+        check_folds(
+            training_scans(manifest),
             classes=manifest.classes,
             size=data.size,
             protocol=data.protocol.value,
