@@ -1,6 +1,6 @@
 """Scores of a cell's model as it judges: calibrated, with its threshold for class D, its escapes and its overkill."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -118,11 +118,6 @@ def calibrated_json(result: CalibratedResult, classes: Sequence[str]) -> dict[st
         "out_of_fold": _scores_json(result.out_of_fold, classes),
         "test": None if result.test is None else _scores_json(result.test, classes),
     }
-
-
-def rate_of(recorded: Mapping[str, Any] | None) -> Rate | None:
-    """Return the rate that :func:`calibrated_json` recorded; None where there is none."""
-    return None if recorded is None else Rate(**recorded)
 
 
 def rate_text(rate: Rate | None) -> str:

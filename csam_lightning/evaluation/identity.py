@@ -51,8 +51,8 @@ class CellKey:
         Where results go, where data lie and how many folds run side by side touch no number; which folds are
         trained now is left out too, so that the folds of a cell can be trained one by one. The number of devices is
         told where there are several: they add numbers up in another order. All of them train by the same strategy. CUDA
-        graphs are told where they are used. How colours become grey, and the version of that, touch the numbers of data
-        sets that are not plain grey alone.
+        graphs are named where they are used. How colours become grey, and the version of that, touch the numbers of
+        data sets that are not plain grey alone.
         """
         settings = asdict(self.config)
         data = {name: settings["data"][name] for name in ("size", "image_size", "batch_size", "protocol", "num_folds")}

@@ -12,7 +12,6 @@ from csam_lightning.evaluation.calibrated import (
     HeldOutScans,
     calibrated_json,
     calibrated_result,
-    rate_of,
     rate_text,
 )
 from csam_lightning.evaluation.calibration import cross_fitted, fit_calibration
@@ -119,8 +118,7 @@ def test_what_is_recorded_is_read_back() -> None:
     assert set(written) == {"temperature", "bias", "prevalence", "sound", "out_of_fold", "test"}
     names = {"accuracy", "precision", "recall", "f1", "classes", "confusion_matrix", "escape", "overkill"}
     assert set(written["out_of_fold"]) == set(written["test"]) == names
-    assert rate_of(written["out_of_fold"]["escape"]) == found.out_of_fold.escape
-    assert rate_of(None) is None
+    assert Rate(**written["out_of_fold"]["escape"]) == found.out_of_fold.escape
     assert np.sum(written["test"]["confusion_matrix"]) == 200
 
 
