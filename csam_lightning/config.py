@@ -16,6 +16,9 @@ from csam_lightning.data.colour_rule import ColourRule, Overlay
 from csam_lightning.errors import InputError
 from csam_lightning.simulation.config import SimulationConfig
 
+Name = Annotated[str, Field(coerce_numbers_to_str=True)]
+"""A name that may look like a number on the command line."""
+
 PRECISIONS = ("32-true", "bf16-mixed")
 HALF_TURN = 180.0
 MAX_SEED = 2**31 - 1  # what scikit-learn takes, with room for further tries of a split
@@ -152,6 +155,7 @@ class TrainConfig:
     folds: list[int] | None
     force: bool
     sound: float
+    prevalence: dict[Name, float] | None
     seed: int
     output_dir: str
     cache_dir: str

@@ -13,6 +13,7 @@ from csam_lightning.progress import bar, console
 from csam_lightning.training.events import EpochEnded, Event, FoldEnded, FoldFailed
 
 if TYPE_CHECKING:
+    from csam_lightning.evaluation.calibrated import CalibratedResult
     from csam_lightning.evaluation.metrics import Scores
     from csam_lightning.evaluation.result import CellResult
 
@@ -121,7 +122,9 @@ def _print_calibrated(on: Console, result: "CellResult", classes: Sequence[str])
         )
         return
     rule = "" if calibrated.sound is None else f"; class D needs a probability above sound={calibrated.sound:g}"
-    on.print(f"calibrated for the class mix of the training data{rule}")
+    trained = calibrated.prevalence == calibrated.trained_mix
+    mix = "of the training data" if trained else _mix_text(calibrated.prevalence, classes)
+    on.print(f"calibrated for the class mix {mix}{rule}")
     table = Table("", box=None)
     for title in ("accuracy", "macro F1", *(("escape", "overkill") if calibrated.sound is not None else ())):
         table.add_column(title, justify="right")
@@ -130,7 +133,7 @@ def _print_calibrated(on: Console, result: "CellResult", classes: Sequence[str])
             rates = [] if calibrated.sound is None else [rate_text(scored.escape), rate_text(scored.overkill)]
             table.add_row(title, f"{scored.scores.accuracy:.3f}", f"{scored.scores.f1:.3f}", *rates)
     on.print(table)
-    _print_class_mixes(on, result, classes)
+    _print_class_mixes(on, calibrated, classes)
     if len(result.folds) == 1:
         on.print("One fold: its calibration is fitted on the scans that it is scored on.")
     if calibrated.sound is not None:
@@ -141,23 +144,31 @@ def _print_calibrated(on: Console, result: "CellResult", classes: Sequence[str])
     on.print()
 
 
-def _print_class_mixes(on: Console, result: "CellResult", classes: Sequence[str]) -> None:
+def _print_class_mixes(on: Console, calibrated: "CalibratedResult", classes: Sequence[str]) -> None:
     """Print the class mixes where the test split's differs from the one that the model is calibrated for."""
-    if result.calibrated is None or result.test is None:
+    if calibrated.test is None:
         return
-    trained, tested = (
-        scores.confusion_matrix.sum(axis=1) / scores.confusion_matrix.sum()
-        for scores in (result.out_of_fold, result.test)
-    )
-    if abs(trained - tested).max() <= OTHER_MIX:
+    tested = _mix_of(calibrated.test.scores)
+    if max(abs(a - b) for a, b in zip(calibrated.prevalence, tested, strict=True)) <= OTHER_MIX:
         return
-    mixes = (
-        ", ".join(f"{name} {share:.0%}" for name, share in zip(classes, mix, strict=True)) for mix in (trained, tested)
-    )
+    whose = "training data" if calibrated.prevalence == calibrated.trained_mix else "calibrated for"
     on.print(
         "The test split has another class mix, so the calibrated model scores lower there than on scans of its own mix:"
     )
-    on.print("training data {}; test split {}".format(*mixes), markup=False)
+    on.print(
+        f"{whose} {_mix_text(calibrated.prevalence, classes)}; test split {_mix_text(tested, classes)}", markup=False
+    )
+
+
+def _mix_of(scores: "Scores") -> Sequence[float]:
+    """Return the share of each class among the scans that were scored."""
+    counts = scores.confusion_matrix.sum(axis=1)
+    shares: list[float] = (counts / counts.sum()).tolist()
+    return shares
+
+
+def _mix_text(mix: Sequence[float], classes: Sequence[str]) -> str:
+    return ", ".join(f"{name} {share:.0%}" for name, share in zip(classes, mix, strict=True))
 
 
 def _held_out(protocol: str, *, whole: bool) -> str:

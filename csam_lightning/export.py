@@ -3,16 +3,12 @@
 import sys
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
 
 from omegaconf import DictConfig
-from pydantic import Field
 
 from csam_lightning.cli import run, typed
-from csam_lightning.config import TrackingConfig
+from csam_lightning.config import Name, TrackingConfig
 from csam_lightning.loading import loading
-
-Name = Annotated[str, Field(coerce_numbers_to_str=True)]
 
 
 class FormatName(StrEnum):

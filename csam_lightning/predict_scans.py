@@ -5,14 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
 
 from omegaconf import DictConfig
-from pydantic import Field
 
 from csam_lightning.allocator import keep_freed_memory
 from csam_lightning.cli import typed
-from csam_lightning.config import TrackingConfig, check_sound
+from csam_lightning.config import Name, TrackingConfig, check_sound
 from csam_lightning.display import wide_console
 from csam_lightning.errors import InputError, RunFailedError
 from csam_lightning.evaluation.conformal import Unit
@@ -31,8 +29,6 @@ from csam_lightning.progress import console, track
 from csam_lightning.tracking.models import load_model
 from csam_lightning.trays.dataset import scan_files
 from csam_lightning.trays.palette import palette_names, parse_palette
-
-Name = Annotated[str, Field(coerce_numbers_to_str=True)]
 
 
 class Overlays(StrEnum):

@@ -9,15 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
 
 import uvicorn
 from fastapi import FastAPI
 from omegaconf import DictConfig
-from pydantic import Field
 
 from csam_lightning.cli import typed
-from csam_lightning.config import TrackingConfig, check_sound
+from csam_lightning.config import Name, TrackingConfig, check_sound
 from csam_lightning.errors import InputError
 from csam_lightning.evaluation.conformal import Unit
 from csam_lightning.evaluation.model_scores import operating_point, with_sound
@@ -33,8 +31,6 @@ from csam_lightning.predicting.sources import FileScans
 from csam_lightning.serving.mlflow_server import LOOPBACK, check_free, known_names
 from csam_lightning.tracking.models import load_model
 from csam_lightning.trays.palette import parse_palette
-
-Name = Annotated[str, Field(coerce_numbers_to_str=True)]
 
 RECONNECT_SECONDS = 30.0  # a browser that was away so long gets its page back as it was
 GRACE_SECONDS = 2  # for requests under way at Ctrl-C

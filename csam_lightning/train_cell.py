@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -18,13 +18,14 @@ from omegaconf.errors import OmegaConfBaseException
 from csam_lightning.allocator import return_freed_memory
 from csam_lightning.cell_run import run_cell
 from csam_lightning.cli import one_line
-from csam_lightning.config import TrainerConfig
+from csam_lightning.config import ProtocolName, TrainConfig, TrainerConfig
 from csam_lightning.cpu import lacks_bf16
 from csam_lightning.display import print_result
 from csam_lightning.errors import InputError, RunFailedError
 from csam_lightning.evaluation.cell import Cell, prepare_cell
 from csam_lightning.evaluation.identity import read_data
 from csam_lightning.evaluation.operating_point import is_delamination
+from csam_lightning.evaluation.prevalence import class_shares
 from csam_lightning.evaluation.result import CellResult
 from csam_lightning.gpus import free_gpu_memory
 from csam_lightning.processes import preloaded_context
@@ -84,11 +85,26 @@ def _prepare(composed: DictConfig) -> Cell:
     given = any(override.startswith("sound=") for override in HydraConfig.get().overrides.task)
     if given and not is_delamination(manifest.classes):
         log.warning("sound=%g has no effect: only beside the classes A, B and C does D mean sound", config.sound)
+    _check_prevalence(config, manifest.classes)
     preloaded_context(*FOLD_MODULES)
     cell = prepare_cell(config, manifest)
     del manifest
     return_freed_memory()
     return cell
+
+
+def _check_prevalence(config: TrainConfig, classes: Sequence[str]) -> None:
+    """Check the class mix before anything is trained.
+
+    Raises:
+        InputError: It does not fit the classes, or the protocol has no calibration.
+    """
+    if config.prevalence is None:
+        return
+    class_shares(config.prevalence, classes)
+    if config.data.protocol == ProtocolName.published:
+        what = "must be left out with data.protocol=published, whose models are not calibrated"
+        raise InputError(what, where="prevalence", mend="leave it out, or set data.protocol=grouped")
 
 
 def _how_to_look(uri: str) -> str:
@@ -141,6 +157,7 @@ def _run(composed: DictConfig, cell: Cell, folder: Path, *, sweep: SweepRun | No
     params["data.size"] = str(cell.size)  # null stands for all scans; a chart needs their number
     params.pop("folds")  # a cell's run tells of all its folds, whichever this run asks for
     params.pop("sound")  # a metric of the cell's run, which a later run may change
+    params = {name: value for name, value in params.items() if name.split(".")[0] != "prevalence"}  # the same
     if not trainer.cuda_graphs:
         params.pop("trainer.cuda_graphs")  # runs from before there was such a setting are no different
     return run_cell(

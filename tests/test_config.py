@@ -151,6 +151,7 @@ def test_what_touches_numbers_makes_another_cell(override: str, composed: Compos
         "folds=[1]",
         "output_dir=elsewhere",
         "sound=0.3",
+        "prevalence={A:0.01,B:0.01,C:0.01,D:0.97}",
     ],
 )
 def test_what_touches_no_number_makes_no_other_cell(override: str, composed: Compose, scans_folder: Path) -> None:

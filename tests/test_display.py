@@ -66,9 +66,9 @@ def test_track_yields_all_and_shows_how_many(shown: tuple[bool, io.StringIO]) ->
         assert len(lines) <= 12
 
 
-def result(folds: int) -> CellResult:
+def result(folds: int, *, classes: int = 2) -> CellResult:
     names = ("train_accuracy", "val_accuracy", "train_loss", "val_loss", "val_f1", "val_precision", "val_recall")
-    scores = score(np.array([0, 1, 1]), np.eye(2, dtype=np.float32)[[0, 1, 0]])
+    scores = score(np.array([0, 1, 1]), np.eye(classes, dtype=np.float32)[[0, 1, 0]])
     made = [
         FoldResult(
             number,
@@ -93,7 +93,7 @@ def test_result_shows_mean_and_spread_and_what_was_confused(capsys: pytest.Captu
     assert "ensemble of the folds" in text
 
 
-def calibrated(classes: tuple[str, ...], scans: int = 40) -> CalibratedResult:
+def calibrated(classes: tuple[str, ...], scans: int = 40, *, tested: int = 8) -> CalibratedResult:
     """As many delaminated scans as sound ones; of each a quarter is called wrongly."""
     rng = np.random.default_rng(0)
     codes = np.array([0, 3] * (scans // 2))
@@ -102,14 +102,14 @@ def calibrated(classes: tuple[str, ...], scans: int = 40) -> CalibratedResult:
     likely[np.arange(scans), given] = 0.94
     noisy = likely * rng.uniform(0.9, 1, likely.shape)
     known = HeldOutScans(np.log(noisy), codes, np.arange(scans) // 2)
-    test = HeldOutScans(np.log(noisy)[None, :8], codes[:8], np.arange(8))
+    test = HeldOutScans(np.log(noisy)[None, :tested], codes[:tested], np.arange(tested))
     return calibrated_result(known, np.arange(scans) // 2 % 2, test, classes=classes, sound=0.5)
 
 
 def test_screen_says_how_the_model_judges_and_what_escapes_it(capsys: pytest.CaptureFixture[str]) -> None:
     """In plain words, beside the scores that are not calibrated."""
     judged = calibrated(("A", "B", "C", "D"))
-    print_result("cell", replace(result(2), calibrated=judged), ["a", "b"])
+    print_result("cell", replace(result(2, classes=4), calibrated=judged), ("A", "B", "C", "D"))
     text = capsys.readouterr().out
     assert "likeliest class, not calibrated: accuracy 0.667, macro F1 0.667, macro precision 0.750" in text
     assert "calibrated for the class mix of the training data; class D needs a probability above sound=0.5" in text
@@ -130,7 +130,9 @@ def rates(scored: CalibratedScores) -> tuple[Rate | None, Rate | None]:
 
 def test_screen_says_less_where_there_is_less_to_say(capsys: pytest.CaptureFixture[str]) -> None:
     """Other classes have no escapes, a single fold is calibrated on itself, the published protocol not at all."""
-    print_result("cell", replace(result(1), calibrated=calibrated(("w", "x", "y", "z"))), ["a", "b"])
+    print_result(
+        "cell", replace(result(1, classes=4), calibrated=calibrated(("w", "x", "y", "z"))), ("w", "x", "y", "z")
+    )
     text = capsys.readouterr().out
     assert "calibrated for the class mix of the training data\n" in text
     assert "escape" not in text
@@ -142,14 +144,23 @@ def test_screen_says_less_where_there_is_less_to_say(capsys: pytest.CaptureFixtu
 
 
 def test_screen_warns_where_the_test_split_has_another_class_mix(capsys: pytest.CaptureFixture[str]) -> None:
-    judged = replace(result(2), calibrated=calibrated(("A", "B", "C", "D")))
-    print_result("cell", judged, ["a", "b"])
+    classes = ("A", "B", "C", "[D]")
+    print_result("cell", replace(result(2, classes=4), calibrated=calibrated(classes)), classes)
     assert "another class mix" not in capsys.readouterr().out
-    other = score(np.array([0, 0, 0, 1]), np.eye(2, dtype=np.float32)[[0, 0, 1, 1]])
-    print_result("cell", replace(judged, test=other), ["a", "[b]"])
+    judged = replace(result(2, classes=4), calibrated=calibrated(classes, tested=1))
+    print_result("cell", judged, classes)
     text = capsys.readouterr().out
     assert "The test split has another class mix" in text
-    assert "training data a 33%, [b] 67%; test split a 75%, [b] 25%" in text
+    assert "training data A 49%, B 1%, C 1%, [D] 49%; test split A 100%, B 0%, C 0%, [D] 0%" in text
+
+
+def test_screen_names_the_class_mix_that_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    classes = ("A", "B", "C", "[D]")
+    asked = replace(calibrated(classes), prevalence=(0.1, 0.1, 0.1, 0.7))
+    print_result("cell", replace(result(2, classes=4), calibrated=asked), classes)
+    text = capsys.readouterr().out
+    assert "calibrated for the class mix A 10%, B 10%, C 10%, [D] 70%" in text
+    assert "calibrated for A 10%, B 10%, C 10%, [D] 70%; test split A 50%, B 0%, C 0%, [D] 50%" in text
 
 
 def test_single_fold_has_no_spread() -> None:

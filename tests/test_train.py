@@ -227,20 +227,26 @@ def test_same_command_again_trains_nothing_and_says_the_same(
     assert one["run_id"] == first["run_id"]
 
 
-def test_another_threshold_trains_nothing_and_reaches_the_store(
+def test_another_threshold_and_class_mix_train_nothing_and_reach_the_store(
     command: Command, scans_folder: Path, tmp_path: Path
 ) -> None:
     """The store's run, and so the model, has the threshold of the last run of the command."""
     settings = small(scans_folder, tmp_path / "cache", "folds=[0,1]", "trainer.max_epochs=1")
     assert command("train", *settings).returncode == 0
-    again = command("train", *settings, "sound=0.9")
+    mix = {"A": 0.1, "B": 0.1, "C": 0.1, "D": 0.7}
+    again = command("train", *settings, "sound=0.9", f"prevalence={mix}".replace("'", ""))
     assert again.returncode == 0, again.stderr
     assert "epoch" not in again.stderr
     before, after = results(tmp_path / "work")
-    assert {name for name, value in before.items() if value != after[name]} == {"sound", "calibrated"}
+    assert "calibrated for the class mix A 10%, B 10%, C 10%, D 70%" in again.stdout
+    assert {name for name, value in before.items() if value != after[name]} == {"sound", "prevalence", "calibrated"}
+    assert after["calibrated"]["prevalence"] == pytest.approx(mix)
     assert (before["sound"], after["sound"], after["calibrated"]["sound"]) == (0.5, 0.9, 0.9)
     store = f"sqlite:///{tmp_path}/work/mlflow.db"
-    assert load_model(after["run_id"], uri=store).facts.sound == 0.9
+    facts = load_model(after["run_id"], uri=store).facts
+    assert facts.sound == 0.9
+    assert facts.prevalence == pytest.approx(list(mix.values()))
+    assert facts.bias == pytest.approx(list(after["calibrated"]["bias"].values()))
     assert MlflowClient(store).get_run(after["run_id"]).data.metrics["sound"] == 0.9
 
 
@@ -389,3 +395,22 @@ def test_help_lists_groups_and_settings(command: Command) -> None:
     assert done.returncode == 0
     assert "data: folder, simulated" in done.stdout
     assert "trainer.max_epochs=20 " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["prevalence={A:0.5,B:0.3,D:0.2}"], "error: prevalence: lacks class C; give a share for each class, of sum 1"),
+        (
+            ["prevalence={A:0.1,B:0.1,C:0.1,D:0.7}", "data.protocol=published"],
+            "error: prevalence: must be left out with data.protocol=published, whose models are not calibrated",
+        ),
+    ],
+)
+def test_class_mix_that_does_not_fit_is_refused_before_training(
+    settings: list[str], message: str, command: Command, scans_folder: Path, tmp_path: Path
+) -> None:
+    refused = command("train", *small(scans_folder, tmp_path / "cache", *settings))
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(message)
+    assert "epoch" not in refused.stderr

@@ -57,6 +57,7 @@ class CalibratedResult:
 
     Attributes:
         calibration: Fitted on all out-of-fold scans.
+        trained_mix: Class mix of the out-of-fold scans.
         prevalence: Class mix that the model judges for.
         sound: Probability that class D must exceed; None for other classes than the four of delamination.
         out_of_fold: Scores over all validation scans; the calibration of a fold's scans is fitted on the other folds.
@@ -64,6 +65,7 @@ class CalibratedResult:
     """
 
     calibration: Calibration
+    trained_mix: tuple[float, ...]
     prevalence: tuple[float, ...]
     sound: float | None
     out_of_fold: CalibratedScores
@@ -100,6 +102,7 @@ def calibrated_result(
         tested = _scored(ensemble, test, classes, sound)
     return CalibratedResult(
         calibration=calibration,
+        trained_mix=mix,
         prevalence=wanted,
         sound=sound if is_delamination(classes) else None,
         out_of_fold=_scored(out_of_fold, validation, classes, sound),

@@ -11,7 +11,7 @@ from zipfile import BadZipFile
 from pydantic import TypeAdapter
 
 from csam_lightning.errors import InputError
-from csam_lightning.evaluation.calibration import class_mix, fit_calibration
+from csam_lightning.evaluation.calibration import class_mix, fit_calibration, with_prevalence
 from csam_lightning.evaluation.predictions import held_out
 from csam_lightning.model.ensemble import PUBLISHED, Ensemble, ModelFacts
 from csam_lightning.model.ensemble_file import network_of
@@ -59,7 +59,9 @@ def cell_model(result: Path, predictions: Path | None, folds: "Mapping[int, Fold
 def _calibrated(facts: ModelFacts, known: "HeldOut") -> ModelFacts:
     found = fit_calibration(known.log_probabilities, known.codes)
     mix = class_mix(known.codes, len(facts.classes))
-    return replace(facts, temperature=found.temperature, bias=found.bias, prevalence=mix)
+    meant = facts.prevalence or mix
+    shifted = with_prevalence(found, mix, meant)
+    return replace(facts, temperature=shifted.temperature, bias=shifted.bias, prevalence=meant)
 
 
 def _read(file: Path, reader: Callable[[Path], T]) -> T:
@@ -93,7 +95,7 @@ def _facts(file: Path, numbers: tuple[int, ...]) -> ModelFacts:
             "sample_bits": result.get("sample_bits"),
             "protocol": result["cell"].get("protocol"),
             **{name: result[name] for name in ("overlay", "palette") if name in result},
-            **{name: result[name] for name in ("sound",) if result.get(name) is not None},
+            **{name: result[name] for name in ("sound", "prevalence") if result.get(name) is not None},
         }
     )
 

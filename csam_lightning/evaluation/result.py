@@ -16,6 +16,7 @@ from csam_lightning.evaluation.calibration import log_probabilities
 from csam_lightning.evaluation.cell import Cell
 from csam_lightning.evaluation.metrics import Scores, score
 from csam_lightning.evaluation.operating_point import is_delamination
+from csam_lightning.evaluation.prevalence import class_shares
 from csam_lightning.training.job import FoldOutcome, FoldPredictions
 
 if TYPE_CHECKING:
@@ -145,7 +146,14 @@ def _calibrated(
         else None,
         classes=cell.classes,
         sound=cell.config.sound,
+        prevalence=_prevalence(cell),
     )
+
+
+def _prevalence(cell: Cell) -> tuple[float, ...] | None:
+    """Return the class mix that the settings ask for; None for that of the training data."""
+    wanted = cell.config.prevalence
+    return None if wanted is None else class_shares(wanted, cell.classes)
 
 
 def fold_result(cell: Cell, number: int) -> FoldResult:
@@ -213,6 +221,7 @@ def result_json(cell: Cell, result: CellResult, runs: RunIds) -> dict[str, Any]:
         "test": None if result.test is None else result.test.to_json(cell.classes),
         "test_single_mean": result.single_test,
         "sound": cell.config.sound if is_delamination(cell.classes) else None,
+        "prevalence": None if cell.config.prevalence is None else list(_prevalence(cell) or ()),
         "calibrated": None if result.calibrated is None else calibrated_json(result.calibrated, cell.classes),
         "seconds": result.seconds,
         "train_images_per_second": result.images / result.seconds if result.seconds else None,
