@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from csam_lightning.model.held_out import HeldOut
     from csam_lightning.model.novelty import NoveltyStatistics
 
+COVERAGE = 0.9
+"""Default coverage: counted by package, the default cell keeps it and leaves work to the model (experiments/review)."""
+
 DECIMALS = 9
 """To which sums of weights and levels are rounded: a p-value that equals its level must not hang on the last bit."""
 

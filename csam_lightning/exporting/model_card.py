@@ -13,7 +13,7 @@ from csam_lightning.evaluation.calibration import (
     fit_calibration,
     with_prevalence,
 )
-from csam_lightning.evaluation.conformal import VOID, Unit, class_sets, promise, unit_of
+from csam_lightning.evaluation.conformal import COVERAGE, VOID, Unit, class_sets, promise, unit_of
 from csam_lightning.evaluation.predictions import packages_of_test_split, said_of_test_split
 from csam_lightning.evaluation.reliability import SURE, class_reliability
 from csam_lightning.exporting.markdown import table
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from csam_lightning.model.ensemble import Ensemble
     from csam_lightning.model.held_out import HeldOut
 
-COVERAGE = 0.95
 FEW = 30
 """Scans of a class below which its scores hang on single scans."""
 SCORES = ("accuracy", "precision", "recall", "f1")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from csam_lightning.errors import InputError
 from csam_lightning.evaluation.calibration import calibration_of
 from csam_lightning.evaluation.conformal import (
+    COVERAGE,
     VOID,
     Unit,
     class_sets,
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from csam_lightning.model.held_out import HeldOut
 
 
+LOWER = (0.9, 0.8)
+"""Coverages to propose where a higher one leaves hardly any scan to the model."""
+
+
 @dataclass(frozen=True)
 class ReviewRule:
     """When a person is to look at a scan.
@@ -43,7 +48,7 @@ class ReviewRule:
         unit: What the coverage counts: packages or scans, see :func:`csam_lightning.evaluation.conformal.unit_of`.
     """
 
-    coverage: float = 0.95
+    coverage: float = COVERAGE
     strange: float = 0.01
     kind: bool = True
     unit: Unit = Unit.auto
@@ -89,9 +94,11 @@ def _coverage_limits(classes: Sequence[str], held_out: "HeldOut", rule: ReviewRu
                 f"coverage of {rule.coverage:g}"
             )
         elif count < 2 * needed + 1:  # no more than one of them may look as strange as a scan that rules the class out
+            lower = max((less for less in LOWER if less < rule.coverage), default=None)
+            advice = "" if lower is None else f"; coverage={lower:g} leaves more scans to the model"
             yield (
                 f"class {name} has {count} {unit}s to compare with, so at a coverage of {rule.coverage:g} hardly any "
-                "scan rules it out; a lower coverage, for example 0.9, leaves more scans to the model"
+                f"scan rules it out{advice}"
             )
 
 

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_fscore_support
 
-from csam_lightning.evaluation.conformal import Unit, promise
+from csam_lightning.evaluation.conformal import COVERAGE, Unit, promise
 from csam_lightning.exporting.model_card import Recorded, model_card
 from csam_lightning.model.ensemble import Ensemble
 from tests.model.test_ensemble import FACTS, network
@@ -88,7 +88,7 @@ def test_card_tells_data_scores_and_calibration(ensemble: Ensemble, recorded: Re
     assert float(error) == pytest.approx((0.1 + 0.95 + 0.4 + 0.2) / 4, abs=1e-3)  # a scan in each bin
     assert cells(tested, "C")[3] == "0.000 (1)"
     assert "out of fold, cross-fitted: class" in card
-    assert promise(0.95, Unit.package, 2) in card
+    assert promise(COVERAGE, Unit.package, 2) in card
     covered = card.partition("actual class")[2]
     sets = {name: cells(covered.partition("## Limits")[0], name) for name in ("all", "A", "C")}
     assert {name: int(number) for name, (number, _, _) in sets.items()} == {"all": 4, "A": 3, "C": 1}

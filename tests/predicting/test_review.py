@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from csam_lightning.errors import InputError
-from csam_lightning.evaluation.conformal import Unit
+from csam_lightning.evaluation.conformal import Unit, least
 from csam_lightning.model.ensemble import Ensemble
 from csam_lightning.model.held_out import HeldOut
 from csam_lightning.predicting.review import ReviewRule, class_doubts, compare, facts_of, limits, scan_doubts
 from tests.predicting.conftest import FACTS, network
 
-RULE = ReviewRule()
+RULE = ReviewRule(coverage=0.95)
 HARDLY = (
     "to compare with, so at a coverage of 0.95 hardly any scan rules it out; "
-    "a lower coverage, for example 0.9, leaves more scans to the model"
+    "coverage=0.9 leaves more scans to the model"
 )
 
 
@@ -126,3 +126,14 @@ def test_class_mix_of_a_model_is_shown() -> None:
 def test_shares_that_are_none_are_refused(name: str, value: float) -> None:
     with pytest.raises(InputError, match=f"^{name}: {value} makes no sense here; give a share"):
         replace(RULE, **{name: value})  # type: ignore[arg-type] # a field's name
+
+
+def test_advice_names_a_lower_coverage_only_where_there_is_one_worth_trying() -> None:
+    """A class of as many packages as it takes: at 0.95, 0.9 and 0.8 the next lower one is proposed, then none."""
+    for coverage, advice in ((0.95, "; coverage=0.9 leaves"), (0.9, "; coverage=0.8 leaves"), (0.8, None)):
+        none, packages = np.zeros(least(coverage), np.int64), np.arange(least(coverage))
+        held = HeldOut(np.zeros((len(none), len(FACTS.classes))), none, none, packages)
+        made = Ensemble([network(0)], replace(FACTS, folds=(0,)), held_out=held)
+        line = limits(made, ReviewRule(coverage=coverage))[0]
+        assert "hardly any scan rules it out" in line
+        assert line.endswith("out") if advice is None else advice in line
