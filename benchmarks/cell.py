@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 from hydra import compose, initialize_config_module
 
 from benchmarks.observer import Taken, observe
+from csam_lightning.cells.cell import prepare_cell
+from csam_lightning.cells.identity import read_data
 from csam_lightning.cli import typed
 from csam_lightning.config import TrainConfig
-from csam_lightning.evaluation.cell import prepare_cell
-from csam_lightning.evaluation.identity import read_data
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
 
-    from csam_lightning.evaluation.cell import Cell
+    from csam_lightning.cells.cell import Cell
 
 FOLDS = 5
 

@@ -12,7 +12,7 @@ from benchmarks.clock import Spent, StopWatch, peak_memory, timed
 from benchmarks.pool import in_process
 from benchmarks.task import Task, fold_job
 from benchmarks.usual_fold import UsualFold
-from csam_lightning.allocator import large_pages
+from csam_lightning.machine.memory import large_pages
 from csam_lightning.progress import console
 from csam_lightning.training.events import EpochEnded
 

@@ -26,7 +26,7 @@ from benchmarks.training import MEGABYTE, OURS, cell_table, measure_cell, precis
 from csam_lightning.cli import one_line, typed
 from csam_lightning.config import TrainConfig, check_values
 from csam_lightning.errors import InputError
-from csam_lightning.processes import usable_cores
+from csam_lightning.machine.processes import usable_cores
 from csam_lightning.progress import console
 from csam_lightning.reporting.tables import Entry, Table
 

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.clock import StopWatch, memory_now, peak_memory
-from csam_lightning.allocator import return_freed_memory
 from csam_lightning.data.manifest import Manifest, load_manifest
+from csam_lightning.machine.memory import return_freed_memory
 
 SIDE = 32
 """Pixels of a scan's side, in its file and in the cache."""
@@ -20,7 +20,7 @@ Work = Callable[[], object]
 def _check(root: Path, _: Path) -> Work:
     from hydra import compose, initialize_config_module
 
-    from csam_lightning.check_dataset import check_dataset
+    from csam_lightning.commands.check import check_dataset
 
     with initialize_config_module("csam_lightning.conf", version_base="1.3"):
         config = compose("check", ["data=folder", f"data.root={root.absolute()}", "data.size=null"])

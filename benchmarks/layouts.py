@@ -18,8 +18,8 @@ from benchmarks.pool import in_process
 from benchmarks.results import machine, publish
 from benchmarks.task import Task, fold_job
 from benchmarks.training import add_precisions, precisions_for
-from csam_lightning.allocator import keep_freed_memory
 from csam_lightning.config import Arch
+from csam_lightning.machine.memory import keep_freed_memory
 from csam_lightning.progress import console
 from csam_lightning.reporting.tables import Entry, Table
 
@@ -32,10 +32,10 @@ SIZES = (Task(50, 8, 48), Task(50, 64, 128), Task(100, 8, 32), Task(150, 8, 24),
 NOTES = (
     """A turn is some training steps of benchmarks/limit.py's bare loop, tensors in memory; all ways take
 turns in one process. Ratios are medians of the rounds, with the least and the most. plain is PyTorch's own, channel by
-channel. products from N: channels last, and convolutions with N channels or more as csam_lightning/model/products.py
+channel. products from N: channels last, and convolutions with N channels or more as csam_lightning/acceleration/products.py
 does them. tiles, products from N: besides, in fp32, those with 3×3 kernels and up to 256 channels as
 csam_lightning/model/winograd.py does them. Which way the product trains is decided in
-csam_lightning/training/layout.py.""",
+csam_lightning/acceleration/layout.py.""",
 )
 
 
@@ -111,9 +111,9 @@ def _turns(task: Task, rounds: int, clock: str) -> Iterator[tuple[str, float]]:
 def _ways(task: Task) -> "dict[str, Callable[[nn.Module], object]]":
     import torch
 
-    from csam_lightning.model.products import convolve_by_products
+    from csam_lightning.acceleration.layout import MOST_BY_TILES
+    from csam_lightning.acceleration.products import convolve_by_products
     from csam_lightning.model.winograd import convolve_by_tiles
-    from csam_lightning.training.layout import MOST_BY_TILES
 
     def plain(_: "nn.Module") -> None:
         """Leave the network as PyTorch builds it."""

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.task import CLASSES, Task
+from csam_lightning.acceleration.layout import lay_out
+from csam_lightning.acceleration.optimizer import MemoryOrderAdamW
 from csam_lightning.data.datamodule import evaluation_batch
-from csam_lightning.model.optimizer import MemoryOrderAdamW
 from csam_lightning.model.resnet import build_resnet
 from csam_lightning.training.job import FoldJob
-from csam_lightning.training.layout import lay_out
 
 WARM_UP_STEPS = 3
 """Before a step is captured as a CUDA graph."""

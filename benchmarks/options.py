@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from csam_lightning.errors import InputError
-from csam_lightning.training.devices import check_accelerator
+from csam_lightning.machine.accelerator import check_accelerator
 
 
 def at_least(least: int) -> Callable[[str], int]:

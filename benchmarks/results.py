@@ -12,10 +12,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table as Shown
 
-from csam_lightning.cpu import lacks_bf16
 from csam_lightning.figures.style import save_png
 from csam_lightning.files import written_atomically
-from csam_lightning.processes import usable_cores, usable_memory
+from csam_lightning.machine.cpu import lacks_bf16
+from csam_lightning.machine.processes import usable_cores, usable_memory
 from csam_lightning.reporting.tables import Table, written
 from csam_lightning.tracking.environment import code_tags
 

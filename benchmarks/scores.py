@@ -19,7 +19,7 @@ from benchmarks.results import CACHE, machine, publish
 from benchmarks.training import add_precisions, precisions_for
 from csam_lightning.errors import InputError
 from csam_lightning.evaluation.clusters import LEVEL
-from csam_lightning.processes import usable_cores
+from csam_lightning.machine.processes import usable_cores
 from csam_lightning.progress import track
 from csam_lightning.reporting.intervals import half_width
 from csam_lightning.reporting.tables import Entry, Table
@@ -32,7 +32,7 @@ PLAIN, OURS = "PyTorch's own", "ours"
 NOTES = (
     f"""One fold of the cell for each seed, which decides the folds, the first weights and the augmentation; scores are
 of its validation scans. {PLAIN}: all convolutions PyTorch's, channel by channel; {OURS}: as
-csam_lightning/training/layout.py has it. The same seed's scores are set against each other: mean difference, with
+csam_lightning/acceleration/layout.py has it. The same seed's scores are set against each other: mean difference, with
 its {LEVEL:.0%} confidence interval (Student's).""",
 )
 
@@ -74,7 +74,7 @@ def main(options: argparse.Namespace) -> None:
     """
     import torch
 
-    from csam_lightning.training.layout import by_products
+    from csam_lightning.acceleration.layout import by_products
 
     precisions = options.precisions or precisions_for("cpu")
     for precision in precisions:
@@ -114,7 +114,7 @@ def train(task: CellTask, way: Way, seed: int, cache: Path) -> Scores:
     import numpy as np
     from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
-    from csam_lightning.training import layout
+    from csam_lightning.acceleration import layout
     from csam_lightning.training.fold import train_fold
     from csam_lightning.training.job import FoldFolder, FoldOutcome, FoldPredictions
 

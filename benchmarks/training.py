@@ -18,9 +18,9 @@ from benchmarks.results import CACHE, machine, publish
 from benchmarks.task import SIZES, Task
 from benchmarks.usual_fold import FILE_SIDE
 from csam_lightning.config import PRECISIONS
-from csam_lightning.cpu import lacks_bf16
 from csam_lightning.errors import InputError
-from csam_lightning.processes import usable_cores
+from csam_lightning.machine.cpu import lacks_bf16
+from csam_lightning.machine.processes import usable_cores
 from csam_lightning.progress import console
 from csam_lightning.reporting.tables import Entry, Table
 

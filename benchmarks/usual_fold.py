@@ -13,7 +13,7 @@ from PIL import Image
 
 from benchmarks.clock import Spent
 from benchmarks.observer import LAST_WORDS, CommandFailedError
-from csam_lightning.allocator import LARGE_PAGES, TUNABLES
+from csam_lightning.machine.memory import LARGE_PAGES, TUNABLES
 
 if TYPE_CHECKING:
     from benchmarks.task import Task

@@ -3,13 +3,13 @@
 from omegaconf import DictConfig
 
 from csam_lightning.cli import run
-from csam_lightning.loading import loading
+from csam_lightning.machine.imports import loading
 
 
 def serve(config: DictConfig) -> None:
     """Serve the inspection page until Ctrl-C."""
     with loading():  # takes seconds, which --help does without
-        from csam_lightning.serve_app import serve_app
+        from csam_lightning.commands.app import serve_app
 
     serve_app(config)
 

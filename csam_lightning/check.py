@@ -3,13 +3,13 @@
 from omegaconf import DictConfig
 
 from csam_lightning.cli import run
-from csam_lightning.loading import loading
+from csam_lightning.machine.imports import loading
 
 
 def check(config: DictConfig) -> None:
     """Print all findings and what the data set holds, on stdout."""
     with loading():  # takes a second, which --help does without
-        from csam_lightning.check_dataset import check_dataset
+        from csam_lightning.commands.check import check_dataset
 
     check_dataset(config)
 

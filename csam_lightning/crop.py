@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from csam_lightning.cli import run, typed
 from csam_lightning.data.colour_rule import Overlay
 from csam_lightning.errors import InputError
-from csam_lightning.loading import loading
+from csam_lightning.machine.imports import loading
 
 
 @dataclass(frozen=True)

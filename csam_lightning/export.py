@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from csam_lightning.cli import run, typed
 from csam_lightning.config import Name, TrackingConfig
-from csam_lightning.loading import loading
+from csam_lightning.machine.imports import loading
 
 
 class FormatName(StrEnum):
@@ -44,7 +44,7 @@ def main(config: DictConfig) -> None:
     settings = typed(config, ExportConfig)
 
     with loading():
-        from csam_lightning.export_model import Wishes, export_model
+        from csam_lightning.commands.export import Wishes, export_model
 
     wishes = Wishes(
         settings.format,

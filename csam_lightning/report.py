@@ -12,7 +12,7 @@ from pydantic import Field
 from csam_lightning.cli import run, typed
 from csam_lightning.config import TrackingConfig
 from csam_lightning.errors import InputError
-from csam_lightning.loading import loading
+from csam_lightning.machine.imports import loading
 
 Name = Annotated[str, Field(coerce_numbers_to_str=True)]
 Tolerance = Annotated[float, Field(ge=0, le=1)]

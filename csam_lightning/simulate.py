@@ -7,7 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from csam_lightning.cli import run, typed
-from csam_lightning.loading import loading
+from csam_lightning.machine.imports import loading
 from csam_lightning.simulation.config import SimulationConfig
 
 

@@ -3,14 +3,14 @@
 from omegaconf import DictConfig
 
 from csam_lightning.cli import run
-from csam_lightning.loading import loading
+from csam_lightning.machine.imports import loading
 from csam_lightning.sweeps.closing import sweep_closed
 
 
 def train(composed: DictConfig) -> None:
     """Run the cell that ``composed`` describes, by itself or as a job of a sweep."""
     with loading():  # takes a second, which --help does without
-        from csam_lightning.train_cell import train_cell
+        from csam_lightning.commands.train import train_cell
 
     train_cell(composed)
 

@@ -38,10 +38,10 @@ from benchmarks.together import Gate, Point, Work, Worked, curve, images_per_sec
 from benchmarks.training import cell_table, parts_table, speed_table
 from benchmarks.turn_taker import TurnTaker
 from benchmarks.usual_fold import described_fold
+from csam_lightning.acceleration import layout
 from csam_lightning.errors import InputError
 from csam_lightning.evaluation.clusters import macro_f1
 from csam_lightning.reporting.tables import Table
-from csam_lightning.training import layout
 
 TASK = Task(32, 8, 16)
 

@@ -11,14 +11,14 @@ from hydra import compose, initialize_config_module
 from omegaconf import DictConfig
 from PIL import Image
 
+from csam_lightning.cells.cell import prepare_cell
+from csam_lightning.cells.identity import read_data
 from csam_lightning.cli import typed
+from csam_lightning.commands.train import flatten
 from csam_lightning.config import Arch, TrainConfig, check_values
 from csam_lightning.errors import InputError
-from csam_lightning.evaluation.cell import prepare_cell
-from csam_lightning.evaluation.identity import read_data
+from csam_lightning.machine.processes import usable_cores
 from csam_lightning.model.resnet import ARCHITECTURES
-from csam_lightning.processes import usable_cores
-from csam_lightning.train_cell import flatten
 from csam_lightning.training.fold import train_fold
 
 CONF = Path(__file__).parents[1] / "conf"

@@ -23,7 +23,7 @@ from sklearn import metrics
 
 from csam_lightning.evaluation.operating_point import decide
 from csam_lightning.evaluation.predictions import said_of_test_split
-from csam_lightning.tracking.models import load_model
+from csam_lightning.registry.find import load_model
 from tests.conftest import heed_interrupts, tiny_table, wait_for_orphans, write_scans
 
 Command = Callable[..., subprocess.CompletedProcess[str]]

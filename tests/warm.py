@@ -18,8 +18,8 @@ from pathlib import Path
 
 PRELOADED = (
     "csam_lightning.check",
-    "csam_lightning.predict_scans",
-    "csam_lightning.export_model",
+    "csam_lightning.commands.predict",
+    "csam_lightning.commands.export",
     "csam_lightning.report",
     "csam_lightning.train",
     "csam_lightning.training.fold",

@@ -13,9 +13,9 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from csam_lightning.allocator import take_arrow_s_memory_from_the_c_library
 from csam_lightning.data.problems import Problem, Severity
 from csam_lightning.errors import InputError
+from csam_lightning.machine.memory import take_arrow_s_memory_from_the_c_library
 
 COLUMNS = ("path", "label", "package_id", "metallization", "cycles", "split")
 DELIMITERS = (",", ";", "\t")

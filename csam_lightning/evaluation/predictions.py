@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from csam_lightning.evaluation.cell import Cell
+    from csam_lightning.cells.cell import Cell
 
 FILE = "predictions.csv"
 ENSEMBLE = "ensemble"

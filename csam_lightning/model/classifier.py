@@ -14,8 +14,8 @@ from torchmetrics.classification import (
     MulticlassRecall,
 )
 
+from csam_lightning.acceleration.optimizer import MemoryOrderAdamW
 from csam_lightning.model.means import ImageMean
-from csam_lightning.model.optimizer import MemoryOrderAdamW
 from csam_lightning.model.resnet import build_resnet
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from csam_lightning.model.products import ProductConv2d, replace_convolutions
+from csam_lightning.acceleration.products import ProductConv2d, replace_convolutions
 
 KERNEL = 3
 POINTS = {4: (0, 1, -1, 1 / 2, -2), 5: (0, 1, -1, 1 / 2, -2, 2), 6: (0, 1, -1, 2, -2, 1 / 2, -1 / 2)}

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import numpy as np
 
 from csam_lightning.evaluation.operating_point import SOUND, is_delamination
-from csam_lightning.explaining.saliency import explain
 from csam_lightning.predicting.judging import Judged
+from csam_lightning.saliency.saliency import explain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

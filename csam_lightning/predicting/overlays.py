@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 from csam_lightning.errors import InputError
-from csam_lightning.explaining.overlay import overlay
 from csam_lightning.predicting.maps import SaliencyMap
 from csam_lightning.predicting.scans import Scan
+from csam_lightning.saliency.overlay import overlay
 
 if TYPE_CHECKING:
     from csam_lightning.model.ensemble import ModelFacts

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from PIL import Image
 
-from csam_lightning.explaining.overlay import overlay
 from csam_lightning.predicting.judging import Judged, Verdict
 from csam_lightning.predicting.scans import Prepared
+from csam_lightning.saliency.overlay import overlay
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,7 @@ import numpy as np
 from csam_lightning.data.colour_rule import BY_LUMA, LUMA, ColourRule, Overlay
 from csam_lightning.data.images import GreyImage, read_image, resize_grey
 from csam_lightning.errors import InputError
-from csam_lightning.processes import usable_cores
+from csam_lightning.machine.processes import usable_cores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

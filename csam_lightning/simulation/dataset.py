@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from csam_lightning.errors import InputError
 from csam_lightning.files import folder_written_atomically
-from csam_lightning.processes import usable_cores
+from csam_lightning.machine.processes import usable_cores
 from csam_lightning.progress import track
 from csam_lightning.simulation.checks import check_config
 from csam_lightning.simulation.config import SimulationConfig

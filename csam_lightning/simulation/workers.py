@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 import cv2
 
 from csam_lightning.errors import RunFailedError
-from csam_lightning.processes import end_with_parent, interrupts_ignored, spawn_context
+from csam_lightning.machine.processes import end_with_parent, interrupts_ignored, spawn_context
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

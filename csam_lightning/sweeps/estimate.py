@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from csam_lightning.cells.identity import CellKey
 from csam_lightning.config import Arch, TrainConfig
-from csam_lightning.evaluation.identity import CellKey
 
 EVALUATED = 1 / 3
 """Cost of an image that is judged over that of one that is learnt from: a forward pass without its backward pass."""

@@ -10,12 +10,12 @@ from multiprocessing.connection import Connection, wait
 
 from omegaconf import DictConfig
 
+from csam_lightning.cells.identity import CellKey
+from csam_lightning.cells.shares import cells_at_once, with_share_of_machine
 from csam_lightning.config import TrainConfig
-from csam_lightning.evaluation.identity import CellKey
-from csam_lightning.gpus import free_gpu_memory
-from csam_lightning.processes import end_with_parent, interrupts_ignored, preloaded_context, program_left_out
+from csam_lightning.machine.gpus import free_gpu_memory
+from csam_lightning.machine.processes import end_with_parent, interrupts_ignored, preloaded_context, program_left_out
 from csam_lightning.progress import console
-from csam_lightning.sharing import cells_at_once, with_share_of_machine
 from csam_lightning.sweeps.estimate import (
     USUAL,
     Kind,

@@ -14,13 +14,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from csam_lightning.cells.identity import CellKey, read_data, settled
 from csam_lightning.cli import one_line
 from csam_lightning.config import TrainConfig
 from csam_lightning.data.folds import check_folds
 from csam_lightning.data.scans import identify
 from csam_lightning.data.summary import training_scans
 from csam_lightning.errors import InputError
-from csam_lightning.evaluation.identity import CellKey, read_data, settled
 from csam_lightning.progress import track
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import signal
 
 from omegaconf import DictConfig, OmegaConf
 
-from csam_lightning.processes import usable_cores
+from csam_lightning.machine.processes import usable_cores
 
 OmegaConf.register_new_resolver("usable_cores", usable_cores, replace=True)  # for conf/hydra/launcher/ray_local.yaml
 

@@ -9,11 +9,12 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from csam_lightning.cells.locks import sweep_locked_if_free
+from csam_lightning.cells.settling import settle
+from csam_lightning.cells.shares import check_launcher
 from csam_lightning.cli import typed
 from csam_lightning.config import TrainConfig, check_values
 from csam_lightning.errors import InputError
-from csam_lightning.locks import sweep_locked_if_free
-from csam_lightning.sharing import check_launcher
 from csam_lightning.sweeps.closing import SweepRefusedError, begun
 from csam_lightning.sweeps.folder import SweepFolder
 from csam_lightning.sweeps.launching import launch_planned_jobs_only
@@ -22,7 +23,6 @@ from csam_lightning.sweeps.plan import SweepPlan, plan_sweep
 from csam_lightning.sweeps.ray import prepare_ray
 from csam_lightning.sweeps.summary import LOST, Summary, grouped, print_summary, sum_up_sweep, write_summary
 from csam_lightning.sweeps.watch import progress_told
-from csam_lightning.tracking.settling import settle
 from csam_lightning.tracking.store import store_uri, without_password
 from csam_lightning.tracking.sweep_run import SweepRun
 

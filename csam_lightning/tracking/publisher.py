@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
-from csam_lightning.processes import interrupts_deferred
+from csam_lightning.machine.processes import interrupts_deferred
 from csam_lightning.state import read_state, write_json
 from csam_lightning.tracking import runs
 from csam_lightning.tracking.kept import PENDING, read_origin, read_pending, read_sent

@@ -10,7 +10,7 @@ from uuid import uuid4
 from filelock import FileLock
 from pydantic import TypeAdapter
 
-from csam_lightning.processes import interrupts_deferred
+from csam_lightning.machine.processes import interrupts_deferred
 from csam_lightning.state import read_json, read_state, write_json
 from csam_lightning.tracking import runs
 from csam_lightning.tracking.store import experiment_id, hide_password, open_store, short, store_uri, without_password

@@ -12,22 +12,22 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from csam_lightning.allocator import keep_freed_memory, return_freed_memory
+from csam_lightning.acceleration.cuda_graphs import GraphedSteps
+from csam_lightning.acceleration.layout import lay_out
 from csam_lightning.data.augment import Augmentation, AugmentationPlan
 from csam_lightning.data.datamodule import FoldDataModule, LabelledScans, evaluation_batch, images_as_seen
 from csam_lightning.data.resident import ResidentDataModule, can_reside
 from csam_lightning.files import make_folder, zip_is_whole
+from csam_lightning.machine.accelerator import check_accelerator
+from csam_lightning.machine.memory import keep_freed_memory, return_freed_memory
 from csam_lightning.model.classifier import ScanClassifier
 from csam_lightning.model.novelty import NoveltyStatistics, features_noted
 from csam_lightning.state import peek_state
 from csam_lightning.training.checkpoints import last_whole, read_checkpoint, write_checkpoint
 from csam_lightning.training.damage import checksums_of
-from csam_lightning.training.devices import check_accelerator
-from csam_lightning.training.epoch_keeper import EpochKeeper
-from csam_lightning.training.graphs import GraphedSteps
+from csam_lightning.training.distributed import check_shares, joined, trainer_settings
 from csam_lightning.training.job import FoldFolder, FoldJob, FoldOutcome, FoldPredictions, Rank, former
-from csam_lightning.training.layout import lay_out
-from csam_lightning.training.ranks import check_shares, joined, trainer_settings
+from csam_lightning.training.resume_callback import EpochKeeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence, Sized

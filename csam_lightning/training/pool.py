@@ -12,10 +12,10 @@ from typing import Self
 from uuid import uuid4
 
 from csam_lightning.errors import InputError, RunFailedError
-from csam_lightning.processes import end_with_parent, interrupts_ignored, preloaded_context, program_left_out
+from csam_lightning.machine.processes import end_with_parent, interrupts_ignored, preloaded_context, program_left_out
 from csam_lightning.training.events import EpochEnded, Event, FoldEnded, FoldFailed, FoldLaidAside
 from csam_lightning.training.job import FoldJob, Rank
-from csam_lightning.training.turns import Turn, Turns
+from csam_lightning.training.schedule import Turn, Turns
 
 FOLD_MODULES = ("csam_lightning.training.preload",)
 """What a fold's process imports, which takes seconds; the watcher never does."""
@@ -130,8 +130,8 @@ def train_folds(jobs: Sequence[FoldJob], *, processes: int, watch: Callable[[Eve
     """Train folds, at most ``processes`` at a time; return when all are finished.
 
     Where they are no multiple of ``processes``, some are laid aside for a while, see
-    :mod:`csam_lightning.training.turns`. The numbers do not depend on it: each fold has a fixed number of threads and
-    seeds of its own. A fold with several devices is trained by a process for each; the end of one is the end of the
+    :mod:`csam_lightning.training.schedule`. The numbers do not depend on it: each fold has a fixed number of threads
+    and seeds of its own. A fold with several devices is trained by a process for each; the end of one is the end of the
     others.
 
     Args:

@@ -12,12 +12,12 @@ import lightning as L
 import numpy as np
 import torch
 
+from csam_lightning.acceleration.layout import lay_out
 from csam_lightning.config import TrainConfig
 from csam_lightning.data.datamodule import LabelledScans
 from csam_lightning.data.folds import Fold, Images
 from csam_lightning.training import fold
 from csam_lightning.training.job import FoldJob, Rank
-from csam_lightning.training.layout import lay_out
 
 WARM_UP = 2
 """Steps before the clock starts: the first ones fill memory and caches, or record CUDA graphs."""

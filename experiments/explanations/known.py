@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from csam_lightning.data.images import read_grey, resize_grey
-from csam_lightning.explaining.scoring import Masks
 from csam_lightning.model.classifier import ScanClassifier
+from csam_lightning.saliency.scoring import Masks
 from csam_lightning.simulation.imaging import BOND_PAD_GREY, DIE_PAD_GREY
 
 CLASSES = "ABCD"

@@ -15,10 +15,10 @@ from known import CLASSES, NONE, QUESTIONS, Networks, Question, Sample, read_net
 from numpy.typing import NDArray
 from sheet import draw_sheet
 
-from csam_lightning.explaining import scoring
-from csam_lightning.explaining.baselines import brightness, edges
-from csam_lightning.explaining.saliency import DEFAULT, STRIDES, Method, explain
 from csam_lightning.model.classifier import ScanClassifier
+from csam_lightning.saliency import scoring
+from csam_lightning.saliency.baselines import brightness, edges
+from csam_lightning.saliency.saliency import DEFAULT, STRIDES, Method, explain
 
 CAMS = ("GradCAM", "GradCAMPlusPlus", "XGradCAM", "HiResCAM", "LayerCAM", "EigenCAM")
 USUAL = Method("GradCAM", "layer4")

@@ -7,9 +7,9 @@ import numpy as np
 from known import CLASSES, NONE, Networks, Sample
 from numpy.typing import NDArray
 
-from csam_lightning.explaining.overlay import overlay
-from csam_lightning.explaining.saliency import Method, explain
 from csam_lightning.figures.style import save_png, styled
+from csam_lightning.saliency.overlay import overlay
+from csam_lightning.saliency.saliency import Method, explain
 from csam_lightning.training.fold import logits
 
 mpl.use("Agg")

@@ -20,7 +20,7 @@ from csam_lightning.predicting.review import ReviewRule
 from csam_lightning.predicting.scans import Scan
 from csam_lightning.predicting.sources import scans_of
 from csam_lightning.progress import track
-from csam_lightning.tracking.models import load_model
+from csam_lightning.registry.find import load_model
 
 HERE = Path(__file__).parent
 Pixels = NDArray[np.uint8]

@@ -20,13 +20,13 @@ import torch
 from mlflow.models import Model
 from mlflow.tracking import MlflowClient
 
+from csam_lightning.commands.export import Wishes, export_model
 from csam_lightning.data.images import read_grey, resize_grey
 from csam_lightning.errors import InputError
-from csam_lightning.export_model import Wishes, export_model
 from csam_lightning.model.ensemble import Ensemble
 from csam_lightning.model.ensemble_file import write_ensemble
-from csam_lightning.tracking.models import load_model
-from csam_lightning.tracking.registering import ModelName
+from csam_lightning.registry.find import load_model
+from csam_lightning.registry.registering import ModelName
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from csam_lightning.acceleration.products import ProductConv2d, by_elements, convolve_by_products
 from csam_lightning.model import winograd
-from csam_lightning.model.products import ProductConv2d, by_elements, convolve_by_products
 from csam_lightning.model.resnet import ARCHITECTURES, build_resnet
 from csam_lightning.model.winograd import WinogradConv2d, convolve_by_tiles
-from tests.model.test_products import assert_equal_outputs_and_gradients, results
+from tests.acceleration.test_products import assert_equal_outputs_and_gradients, results
 
 
 def convolution_of(channels: int, out: int) -> nn.Conv2d:

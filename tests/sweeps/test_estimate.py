@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
-from csam_lightning.processes import usable_cores
-from csam_lightning.sharing import cells_at_once
+from csam_lightning.cells.shares import cells_at_once
+from csam_lightning.machine.processes import usable_cores
 from csam_lightning.sweeps.estimate import (
     CELL_SECONDS,
     USUAL,

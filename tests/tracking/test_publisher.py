@@ -14,12 +14,12 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST
 from mlflow.tracking import MlflowClient
 
+from csam_lightning.cells.locks import cell_locked
+from csam_lightning.cells.settling import settle
 from csam_lightning.errors import InputError
-from csam_lightning.locks import cell_locked
 from csam_lightning.tracking.publisher import Publisher
 from csam_lightning.tracking.record import CellRecord, DatasetRecord, FoldRecord
 from csam_lightning.tracking.runs import close
-from csam_lightning.tracking.settling import settle
 from csam_lightning.tracking.store import (
     ask_database,
     experiment_id,

@@ -10,7 +10,7 @@ from csam_lightning.errors import InputError
 from csam_lightning.training.events import EpochEnded, Event, FoldEnded, FoldFailed
 from csam_lightning.training.job import FoldFolder, FoldJob, FoldPredictions, Rank
 from csam_lightning.training.pool import FoldsFailedError, _Worker, train_folds
-from csam_lightning.training.turns import Turn
+from csam_lightning.training.schedule import Turn
 
 MakeJob = Callable[..., FoldJob]
 
