@@ -116,7 +116,7 @@ def train(task: CellTask, way: Way, seed: int, cache: Path) -> Scores:
 
     from csam_lightning.acceleration import layout
     from csam_lightning.training.fold import train_fold
-    from csam_lightning.training.job import FoldFolder, FoldOutcome, FoldPredictions
+    from csam_lightning.training.fold_files import FoldFolder, FoldOutcome, FoldPredictions
 
     settings = (*task.simulation, f"seed={seed}", f"trainer.precision={way.precision}")
     cell, _ = replace(task, simulation=settings).prepared(cache)

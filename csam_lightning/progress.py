@@ -1,4 +1,4 @@
-"""Progress bars on a terminal, plain lines elsewhere."""
+"""Where commands print, and progress: bars on a terminal, plain lines elsewhere."""
 
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -19,11 +19,20 @@ T = TypeVar("T")
 AVERAGED_SECONDS = 3600.0
 """Time over which a bar's speed is averaged: folds side by side report at the same moment, which is no speed."""
 
+NARROWEST = 120
+"""Columns that a table needs."""
+
 
 @cache
 def console() -> Console:
     """Return the one console on stderr, where progress belongs; lines printed to it go above a bar that is shown."""
     return Console(stderr=True, highlight=False)
+
+
+def wide_console() -> Console:
+    """Return a console on stdout, wide enough for a table also where it is a pipe."""
+    on = Console(highlight=False)
+    return on if on.width >= NARROWEST else Console(highlight=False, width=NARROWEST)
 
 
 def bar(on: Console) -> Progress:

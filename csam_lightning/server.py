@@ -13,8 +13,9 @@ from omegaconf import DictConfig
 
 from csam_lightning.cli import run, typed
 from csam_lightning.errors import InputError
+from csam_lightning.machine.network import LOOPBACK, check_free, known_names
 from csam_lightning.tracking_server.child import Child
-from csam_lightning.tracking_server.mlflow_server import LOOPBACK, check_free, known_names, mlflow_server_running
+from csam_lightning.tracking_server.mlflow_server import mlflow_server_running
 from csam_lightning.tracking_server.postgresql import answering_database, cluster_running
 
 MAX_PORT = 65535

@@ -22,7 +22,7 @@ import torch
 from csam_lightning.files import zip_is_whole
 from csam_lightning.model.novelty import NoveltyStatistics
 from csam_lightning.training.checkpoints import last_whole
-from csam_lightning.training.job import FoldFolder, FoldOutcome, FoldPredictions
+from csam_lightning.training.fold_files import FoldFolder, FoldOutcome, FoldPredictions
 from tests.conftest import tiny_table, write_scans
 
 pytestmark = pytest.mark.faults

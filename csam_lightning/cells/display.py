@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from csam_lightning.evaluation.calibrated import rate_text
-from csam_lightning.progress import bar, console
+from csam_lightning.progress import bar, console, wide_console
 from csam_lightning.training.events import EpochEnded, Event, FoldEnded, FoldFailed
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ COLUMNS = {
     "val_precision": "precision",
     "val_recall": "recall",
 }
-NARROWEST = 120
 """Columns that a table needs; a pipe or a small terminal is treated as that wide."""
 OTHER_MIX = 0.1
 """Difference of a class's share from which two class mixes are no longer alike."""
@@ -176,12 +175,6 @@ def _held_out(protocol: str, *, whole: bool) -> str:
     if protocol == "published":
         return "Held out, scans as scanned: copies of a scan, and other scans of its package, were learnt from"
     return f"Out of fold: {scans} judged by the one network that did not learn from it"
-
-
-def wide_console() -> Console:
-    """Return a console on stdout, wide enough for a table also where it is a pipe."""
-    on = Console(highlight=False)
-    return on if on.width >= NARROWEST else Console(highlight=False, width=NARROWEST)
 
 
 def _print_scores(on: Console, title: str, scores: "Scores") -> None:

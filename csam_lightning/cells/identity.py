@@ -12,7 +12,7 @@ from csam_lightning.data.manifest import load_manifest
 from csam_lightning.data.plain import READING
 from csam_lightning.errors import InputError
 from csam_lightning.simulation.cached import cached_dataset
-from csam_lightning.training.job import FoldFolder
+from csam_lightning.training.fold_files import FoldFolder
 
 if TYPE_CHECKING:
     from csam_lightning.data.manifest import Manifest

@@ -9,11 +9,12 @@ import numpy as np
 
 from csam_lightning.cells.cell import Cell
 from csam_lightning.cells.data_tables import balance_table, example_rows, scan_table
+from csam_lightning.cells.prediction_table import prediction_table
 from csam_lightning.cells.result import CellResult, FoldResult, RunIds, result_json
 from csam_lightning.evaluation.calibration import cross_fitted
 from csam_lightning.evaluation.metrics import Scores
 from csam_lightning.evaluation.predictions import FILE as PREDICTIONS
-from csam_lightning.evaluation.predictions import held_out, prediction_table
+from csam_lightning.evaluation.predictions import held_out
 from csam_lightning.evaluation.reliability import class_reliability
 from csam_lightning.files import sync_tree, written_atomically
 from csam_lightning.model.held_out import HeldOut

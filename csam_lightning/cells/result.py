@@ -17,7 +17,7 @@ from csam_lightning.evaluation.calibration import log_probabilities
 from csam_lightning.evaluation.metrics import Scores, score
 from csam_lightning.evaluation.operating_point import is_delamination
 from csam_lightning.evaluation.prevalence import class_shares
-from csam_lightning.training.job import FoldOutcome, FoldPredictions
+from csam_lightning.training.fold_files import FoldOutcome, FoldPredictions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

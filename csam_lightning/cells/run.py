@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from csam_lightning.cells.cell import Cell
-from csam_lightning.cells.cross_validation import cross_validate
 from csam_lightning.cells.display import fold_progress
 from csam_lightning.cells.locks import cell_locked, set_aside
 from csam_lightning.cells.mirror import Mirror
@@ -15,6 +14,7 @@ from csam_lightning.tracking.environment import code_tags, describe_environment
 from csam_lightning.tracking.publisher import Publisher
 from csam_lightning.training.damage import check_fold
 from csam_lightning.training.events import Event
+from csam_lightning.training.pool import train_folds
 
 
 def run_cell(
@@ -65,7 +65,8 @@ def _train(cell: Cell, mirror: Mirror) -> None:
             if event is not None:
                 mirror.refresh()
 
-        cross_validate(cell, watch)
+        jobs = [cell.job(cell.folds[number]) for number in cell.unfinished_numbers]
+        train_folds(jobs, processes=cell.config.trainer.processes or 1, watch=watch)
 
 
 def _finish(cell: Cell, publisher: Publisher, folder: Path, recorder: Recorder, texts: Mapping[str, str]) -> CellResult:

@@ -25,11 +25,11 @@ from csam_lightning.inspection_page.guards import guard
 from csam_lightning.inspection_page.inspector import Inspector
 from csam_lightning.inspection_page.session import Sessions
 from csam_lightning.inspection_page.uploads import Limits
+from csam_lightning.machine.network import LOOPBACK, check_free, known_names
 from csam_lightning.predicting.device import Accelerator, device_for
 from csam_lightning.predicting.review import ReviewRule, facts_of, limits
 from csam_lightning.predicting.sources import FileScans
 from csam_lightning.registry.find import load_model
-from csam_lightning.tracking_server.mlflow_server import LOOPBACK, check_free, known_names
 from csam_lightning.trays.palette import parse_palette
 
 RECONNECT_SECONDS = 30.0  # a browser that was away so long gets its page back as it was

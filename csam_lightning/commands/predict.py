@@ -8,7 +8,6 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from csam_lightning.cells.display import wide_console
 from csam_lightning.cli import typed
 from csam_lightning.config import Name, TrackingConfig, check_sound
 from csam_lightning.errors import InputError, RunFailedError
@@ -25,7 +24,7 @@ from csam_lightning.predicting.review import ReviewRule, facts_of, limits
 from csam_lightning.predicting.sources import scans_of
 from csam_lightning.predicting.table import FILE
 from csam_lightning.predicting.trays import judge_trays, palette_of
-from csam_lightning.progress import console, track
+from csam_lightning.progress import console, track, wide_console
 from csam_lightning.registry.find import load_model
 from csam_lightning.trays.dataset import scan_files
 from csam_lightning.trays.palette import palette_names, parse_palette

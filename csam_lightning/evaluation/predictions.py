@@ -1,4 +1,4 @@
-"""The table of what a cell's networks said of its scans, written by training and read back from anywhere."""
+"""Predictions of a cell's networks, read from the table that :mod:`csam_lightning.cells.prediction_table` makes."""
 
 from typing import TYPE_CHECKING
 
@@ -6,7 +6,6 @@ import numpy as np
 
 from csam_lightning.evaluation.calibration import log_probabilities
 from csam_lightning.model.held_out import HeldOut
-from csam_lightning.training.job import FoldPredictions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,51 +13,15 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from csam_lightning.cells.cell import Cell
-
 FILE = "predictions.csv"
-ENSEMBLE = "ensemble"
-"""In place of a fold's number: the mean over the folds' networks."""
-
-
-def prediction_table(cell: "Cell", numbers: "Sequence[int]") -> "pd.DataFrame":
-    """Return what the networks of some finished folds said of the scans that they did not learn from.
-
-    Args:
-        cell: The cell.
-        numbers: The folds' numbers.
-
-    Returns:
-        Columns ``path, package_id, label, split, fold`` and ``p_<class>`` for each class, probabilities in float32. Of
-        the split ``train`` a row for each scan that validates, by the network of its fold; of the split ``test`` a row
-        for each scan by the ensemble, then one by each network.
-    """
-    import pandas as pd
-
-    predicted = {number: FoldPredictions.read(cell.fold_folder(number).predictions) for number in numbers}
-
-    def rows(scans: "pd.DataFrame", fold: str, probabilities: "NDArray[np.float32]") -> "pd.DataFrame":
-        columns = pd.DataFrame(probabilities, columns=[f"p_{name}" for name in cell.classes], index=scans.index)
-        return scans[["path", "package_id", "label", "split"]].assign(fold=fold).join(columns)
-
-    validated = [
-        rows(
-            cell.table.iloc[cell.folds[number].validation.scans].reset_index(drop=True),
-            str(number),
-            said.validation[cell.folds[number].validation.copy == 0],
-        )
-        for number, said in predicted.items()
-    ]
-    mean = np.mean([said.test for said in predicted.values()], axis=0)
-    tested = [rows(cell.test, str(number), said.test) for number, said in predicted.items()]
-    return pd.concat([*validated, rows(cell.test, ENSEMBLE, mean), *tested], ignore_index=True)
 
 
 def held_out(table: "pd.DataFrame", classes: "Sequence[str]", numbers: "Sequence[int]") -> HeldOut:
     """Return what some folds' networks said of the scans that they validated on.
 
     Args:
-        table: As :func:`prediction_table` returns it, ``label`` and ``fold`` as text.
+        table: As :func:`csam_lightning.cells.prediction_table.prediction_table` returns it; ``label`` and ``fold`` are
+            text.
         classes: Class names in order.
         numbers: The folds' numbers in the order of their networks in the model.
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from csam_lightning.data.images import read_grey
 from csam_lightning.errors import RunFailedError
-from csam_lightning.exporting.formats import Format, Predictor, ensemble_predictor
+from csam_lightning.exporting.formats import Format, ensemble_predictor
+from csam_lightning.exporting.outputs import Predictor
 from csam_lightning.files import written_atomically
 
 if TYPE_CHECKING:

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import torch
 
 from csam_lightning.data.images import resize_grey
 from csam_lightning.errors import InputError
 from csam_lightning.exporting.onnx_file import onnx_predictor, read_onnx, write_onnx
+from csam_lightning.exporting.outputs import Outputs, Predictor
 from csam_lightning.exporting.pt2_file import pt2_predictor, read_pt2, write_pt2
 from csam_lightning.model.ensemble_file import SUFFIX, read_ensemble, write_ensemble
 
@@ -18,11 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from csam_lightning.model.ensemble import Ensemble
-
-Outputs: TypeAlias = "dict[str, NDArray[np.float32]]"
-"""As :class:`csam_lightning.exporting.deployed.DeployedModel` gives them."""
-Predictor: TypeAlias = "Callable[[NDArray[np.uint8]], Outputs]"
-"""Takes grey values of shape (scans, height, width)."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from csam_lightning.exporting.formats import Outputs, Predictor
+    from csam_lightning.exporting.outputs import Outputs, Predictor
     from csam_lightning.model.ensemble import Ensemble
 
 OPSET = 18

@@ -47,7 +47,7 @@ def validation_scans(root: Path, predictions: "pd.DataFrame", folds: Sequence[in
 
     Args:
         root: The data set's folder.
-        predictions: As :func:`csam_lightning.evaluation.predictions.prediction_table` returns it, ``fold`` as text.
+        predictions: As :func:`csam_lightning.cells.prediction_table.prediction_table` returns it, ``fold`` as text.
         folds: The folds' numbers.
 
     Raises:

@@ -21,7 +21,7 @@ from csam_lightning.training.checkpoints import read_checkpoint
 if TYPE_CHECKING:
     from csam_lightning.model.classifier import ScanClassifier
     from csam_lightning.model.held_out import HeldOut
-    from csam_lightning.training.job import FoldFolder
+    from csam_lightning.training.fold_files import FoldFolder
 
 BROKEN = (OSError, LookupError, TypeError, ValueError, RuntimeError, EOFError, UnpicklingError, BadZipFile, InputError)
 """What reading files that are damaged, or something else, raises."""

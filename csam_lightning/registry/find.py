@@ -13,7 +13,7 @@ from csam_lightning.model.ensemble_file import SUFFIX, read_ensemble
 from csam_lightning.registry.assemble import cell_model
 from csam_lightning.tracking.reading import StoredRun, StoreReader
 from csam_lightning.tracking.runs import CELL, CHECKPOINTS, FOLD, LEVEL_TAG
-from csam_lightning.training.job import FoldFolder
+from csam_lightning.training.fold_files import FoldFolder
 
 ARTIFACT = f"model/ensemble{SUFFIX}"
 """Where the run of a cell keeps its model as one file, once it was registered."""

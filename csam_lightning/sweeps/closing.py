@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
@@ -11,9 +11,20 @@ from csam_lightning.errors import InputError, RunFailedError
 from csam_lightning.sweeps.ray import heed_termination
 
 if TYPE_CHECKING:
-    from csam_lightning.sweeps.session import Sweep
+    from csam_lightning.sweeps.plan import SweepPlan
+    from csam_lightning.sweeps.summary import Summary
 
-begun: "list[Sweep]" = []
+
+class BegunSweep(Protocol):
+    """A sweep that has begun: its plan, and how it is closed; see :class:`csam_lightning.sweeps.session.Sweep`."""
+
+    plan: "SweepPlan"
+
+    def close(self, *, over: bool, lost: str = ...) -> "Summary":
+        """Close it."""
+
+
+begun: list[BegunSweep] = []
 """The sweep of this process, if it launches one."""
 
 

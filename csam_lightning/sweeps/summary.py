@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from csam_lightning.cells.display import wide_console
 from csam_lightning.files import written_atomically
+from csam_lightning.progress import wide_console
 from csam_lightning.state import peek_state
 from csam_lightning.sweeps.folder import JobOutcome, SweepFolder
 from csam_lightning.sweeps.plan import SweepPlan

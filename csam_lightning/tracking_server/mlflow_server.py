@@ -1,17 +1,13 @@
 """MLflow's tracking server, started so that it answers by the names that other machines know it by."""
 
 import http.client
-import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from csam_lightning.errors import InputError
+from csam_lightning.machine.network import EVERY_ADDRESS
 from csam_lightning.tracking_server.child import Child, running
-
-EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - the name of what a user may ask for, not what we ask for
-LOOPBACK = ("127.0.0.1", "localhost")
 
 
 @contextmanager
@@ -45,32 +41,6 @@ def mlflow_server_running(
     with running("the MLflow server", command, log=log, environment=environment) as child:
         child.wait_until(lambda: _healthy("127.0.0.1" if host == EVERY_ADDRESS else host, port))
         yield child
-
-
-def known_names(host: str, further: Sequence[str]) -> list[str]:
-    """Return the names by which clients reach a server that listens to ``host``, the one to recommend first."""
-    if host in LOOPBACK:
-        names = [host, *LOOPBACK]
-    else:
-        own = [socket.gethostname(), socket.getfqdn()]
-        names = [*own, *LOOPBACK] if host == EVERY_ADDRESS else [host, *own]
-    return list(dict.fromkeys([*further, *names]))
-
-
-def check_free(host: str, port: int) -> None:
-    """Check that a server can listen to ``host`` and ``port``.
-
-    Raises:
-        InputError: ``host`` is not this machine's, or the port is taken.
-    """
-    try:
-        socket.create_server((host, port)).close()
-    except OSError as error:
-        raise InputError(
-            f"the server cannot listen there: {str(error.strerror).partition(' (')[0]}",
-            where=f"{host}:{port}",
-            mend="end what listens there, or give another port=NUMBER or host=ADDRESS",
-        ) from error
 
 
 def _healthy(host: str, port: int) -> bool:

@@ -2,7 +2,7 @@
 
 :class:`CheckpointWriter` writes two files in turn, over what they hold, while the disk takes the one before. Why a
 power cut leaves a whole one, step by step; ``path`` holds the last checkpoint,
-:func:`csam_lightning.training.job.former` the one before:
+:func:`csam_lightning.training.fold_files.former` the one before:
 
 1. The first checkpoint of a process is on the disk, content and name, before it takes the place of what is at ``path``
    (see :mod:`csam_lightning.files`). The former one is not touched.
@@ -30,7 +30,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 
 from csam_lightning.files import sync_folder, written_atomically, zip_is_whole
 from csam_lightning.state import peek_state
-from csam_lightning.training.job import former
+from csam_lightning.training.fold_files import former
 
 log = logging.getLogger(__name__)
 

@@ -8,14 +8,8 @@ from pathlib import Path
 
 from csam_lightning.files import sync_folder, zip_is_whole
 from csam_lightning.state import peek_state, read_state
-from csam_lightning.training.job import (
-    FoldFolder,
-    FoldJob,
-    FoldOutcome,
-    FoldPredictions,
-    read_history,
-    write_history,
-)
+from csam_lightning.training.fold_files import FoldFolder, FoldOutcome, FoldPredictions, read_history, write_history
+from csam_lightning.training.job import FoldJob
 
 EPOCH_METRICS = {"train/loss", "train/accuracy", "val/loss", "val/accuracy", "seconds", "ended"}
 """What is known of each epoch, at least."""

@@ -26,7 +26,8 @@ from csam_lightning.state import peek_state
 from csam_lightning.training.checkpoints import last_whole, read_checkpoint, write_checkpoint
 from csam_lightning.training.damage import checksums_of
 from csam_lightning.training.distributed import check_shares, joined, trainer_settings
-from csam_lightning.training.job import FoldFolder, FoldJob, FoldOutcome, FoldPredictions, Rank, former
+from csam_lightning.training.fold_files import FoldFolder, FoldOutcome, FoldPredictions, former
+from csam_lightning.training.job import FoldJob, Rank
 from csam_lightning.training.resume_callback import EpochKeeper
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from csam_lightning.training.checkpoints import write_checkpoint
 from csam_lightning.training.events import EpochEnded
-from csam_lightning.training.job import FoldFolder, write_history
+from csam_lightning.training.fold_files import FoldFolder, write_history
 
 
 class EpochKeeper(Checkpoint):

@@ -5,7 +5,8 @@ from math import ceil
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from csam_lightning.training.job import FoldFolder, FoldJob
+from csam_lightning.training.fold_files import FoldFolder
+from csam_lightning.training.job import FoldJob
 
 
 class Turn(NamedTuple):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -13,8 +13,11 @@ from csam_lightning.acceleration.cuda_graphs import GraphedSteps
 from csam_lightning.data.folds import Fold, Images
 from csam_lightning.errors import InputError
 from csam_lightning.training import fold as fold_module
-from csam_lightning.training.job import FoldFolder, FoldJob
+from csam_lightning.training.job import FoldJob
 from tests.training.test_fold import numbers, train
+
+if TYPE_CHECKING:
+    from csam_lightning.training.fold_files import FoldFolder
 
 MakeJob = Callable[..., FoldJob]
 

@@ -11,7 +11,8 @@ from csam_lightning.model import winograd
 from csam_lightning.model.resnet import build_resnet
 from csam_lightning.model.winograd import WinogradConv2d
 from csam_lightning.training.fold import train_fold
-from csam_lightning.training.job import FoldFolder, FoldJob, FoldPredictions
+from csam_lightning.training.fold_files import FoldFolder, FoldPredictions
+from csam_lightning.training.job import FoldJob
 
 MakeJob = Callable[..., FoldJob]
 

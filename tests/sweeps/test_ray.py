@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
-from csam_lightning.training.job import FoldFolder
+from csam_lightning.training.fold_files import FoldFolder
 from tests.conftest import wait_for_orphans
 
 ENVIRONMENT = Path(__file__).parents[2] / ".venv-ray"

@@ -13,9 +13,9 @@ import pytest
 from hydra import compose, initialize_config_module
 
 from csam_lightning.errors import InputError, RunFailedError
+from csam_lightning.machine.network import check_free, known_names
 from csam_lightning.server import main
 from csam_lightning.tracking_server.child import running
-from csam_lightning.tracking_server.mlflow_server import check_free, known_names
 from csam_lightning.tracking_server.postgresql import answering_database, find_programs
 
 INSTALL = "install it (on Debian: apt-get install postgresql), or name a database: store=postgresql://USER@HOST/NAME"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from csam_lightning.files import zip_is_whole
 from csam_lightning.training.checkpoints import CheckpointWriter, last_whole
-from csam_lightning.training.job import former
+from csam_lightning.training.fold_files import former
 
 PAGE = 4096
 """Bytes that a disk writes whole, or not at all."""

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from csam_lightning.training.damage import EPOCH_METRICS, check_fold, checksums_of
-from csam_lightning.training.job import (
+from csam_lightning.training.fold_files import (
     FoldFolder,
-    FoldJob,
     FoldOutcome,
     FoldPredictions,
     former,
     read_history,
     write_history,
 )
+from csam_lightning.training.job import FoldJob
 
 MakeJob = Callable[..., FoldJob]
 

@@ -16,7 +16,8 @@ from csam_lightning.errors import InputError
 from csam_lightning.training.distributed import trainer_settings
 from csam_lightning.training.events import EpochEnded, Event, FoldEnded
 from csam_lightning.training.fold import train_fold
-from csam_lightning.training.job import FoldFolder, FoldJob, Rank
+from csam_lightning.training.fold_files import FoldFolder
+from csam_lightning.training.job import FoldJob, Rank
 from csam_lightning.training.pool import FoldsFailedError, train_folds
 from tests.training.test_fold import Killed, numbers
 

@@ -14,7 +14,8 @@ from csam_lightning.errors import InputError
 from csam_lightning.model.novelty import NoveltyStatistics
 from csam_lightning.training.damage import check_fold
 from csam_lightning.training.fold import train_fold
-from csam_lightning.training.job import FoldFolder, FoldJob, FoldOutcome, FoldPredictions
+from csam_lightning.training.fold_files import FoldFolder, FoldOutcome, FoldPredictions
+from csam_lightning.training.job import FoldJob
 
 MakeJob = Callable[..., FoldJob]
 

@@ -8,7 +8,8 @@ import pytest
 from csam_lightning.config import Arch, ModelConfig
 from csam_lightning.errors import InputError
 from csam_lightning.training.events import EpochEnded, Event, FoldEnded, FoldFailed
-from csam_lightning.training.job import FoldFolder, FoldJob, FoldPredictions, Rank
+from csam_lightning.training.fold_files import FoldFolder, FoldPredictions
+from csam_lightning.training.job import FoldJob, Rank
 from csam_lightning.training.pool import FoldsFailedError, _Worker, train_folds
 from csam_lightning.training.schedule import Turn
 

@@ -11,7 +11,8 @@ import torch
 from csam_lightning.config import AugmentConfig, When
 from csam_lightning.data.folds import Fold, Images
 from csam_lightning.training import fold as fold_module
-from csam_lightning.training.job import FoldJob, FoldOutcome
+from csam_lightning.training.fold_files import FoldOutcome
+from csam_lightning.training.job import FoldJob
 from tests.training.test_fold import numbers, train
 
 MakeJob = Callable[..., FoldJob]

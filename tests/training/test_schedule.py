@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from csam_lightning.training.events import EpochEnded, Event
-from csam_lightning.training.job import FoldFolder
+from csam_lightning.training.fold_files import FoldFolder
 from csam_lightning.training.pool import FoldsFailedError, train_folds
 from csam_lightning.training.schedule import Turns, shared_out
 from tests.training.test_pool import MakeJob
