@@ -26,6 +26,11 @@ def console() -> Console:
     return Console(stderr=True, highlight=False)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number and its noun, with an s where there are several or none: ``1 cell``, ``2 cells``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def bar(on: Console) -> Progress:
     """Return the project's progress bar: description, bar, done of total, time used, time to go."""
     return Progress(
