@@ -35,6 +35,11 @@ def wide_console() -> Console:
     return on if on.width >= NARROWEST else Console(highlight=False, width=NARROWEST)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number and its noun, with an s where there are several or none: ``1 cell``, ``2 cells``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def bar(on: Console) -> Progress:
     """Return the project's progress bar: description, bar, done of total, time used, time to go."""
     return Progress(

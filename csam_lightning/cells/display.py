@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from csam_lightning.evaluation.calibrated import rate_text
-from csam_lightning.progress import bar, console, wide_console
+from csam_lightning.progress import bar, console, counted, wide_console
 from csam_lightning.training.events import EpochEnded, Event, FoldEnded, FoldFailed
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def print_result(
         whole: Whether these are all folds of the cell.
     """
     on = wide_console()
-    on.print(f"\n[bold]{name}[/bold]: cross-validation, {len(result.folds)} folds")
+    on.print(f"\n[bold]{name}[/bold]: cross-validation, {counted(len(result.folds), 'fold')}")
     on.print(_fold_table(result))
     _print_scores(on, _held_out(protocol, whole=whole), result.out_of_fold)
     if protocol == "published":

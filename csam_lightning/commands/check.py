@@ -16,6 +16,7 @@ from csam_lightning.data.problems import Problem, errors_in, warnings_in
 from csam_lightning.data.selection import check_classes
 from csam_lightning.data.summary import summary, training_scans
 from csam_lightning.errors import InputError
+from csam_lightning.progress import counted
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def check_dataset(config: DictConfig) -> None:
         data = settings.data
         lines = list(summary(manifest, images, protocol=data.protocol.value, num_folds=data.num_folds))
     errors, warnings = errors_in(problems), warnings_in(problems)
-    verdict = f"{len(errors)} errors, {len(warnings)} warnings"
+    verdict = f"{counted(len(errors), 'error')}, {counted(len(warnings), 'warning')}"
     sys.stdout.write("\n".join([*map(str, errors), *map(str, warnings), *lines, verdict]) + "\n")
     if errors:
         sys.stdout.flush()

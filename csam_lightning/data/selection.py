@@ -12,6 +12,7 @@ import numpy as np
 
 from csam_lightning.data.slips import told_apart
 from csam_lightning.errors import InputError
+from csam_lightning.progress import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,10 +142,10 @@ def _lacking(
         if not scans.get(name, 0):
             yield f"class {name} has no scan"
         elif protocol == "grouped" and packages[name] < num_folds:
-            few = f"class {name} has {packages[name]} packages, fewer than the {num_folds} folds"
+            few = f"class {name} has {counted(packages[name], 'package')}, fewer than the {num_folds} folds"
             yield few + _meant(name, classes, chosen)
         elif protocol == "published" and balanced < num_folds:
-            yield f"class {name} has {balanced} balanced images, fewer than the {num_folds} folds"
+            yield f"class {name} has {counted(balanced, 'balanced image')}, fewer than the {num_folds} folds"
 
 
 def _meant(name: str, classes: Sequence[str], chosen: "pd.DataFrame") -> str:

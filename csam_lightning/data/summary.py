@@ -9,6 +9,7 @@ from csam_lightning.data.inspection import ImageCounts
 from csam_lightning.data.manifest import Manifest
 from csam_lightning.data.selection import Protocol, spans_text, workable_sizes
 from csam_lightning.data.survey import LookCount
+from csam_lightning.progress import counted
 
 MOST_SIZES = 5  # image sizes that are listed one by one
 
@@ -24,7 +25,8 @@ def summary(manifest: Manifest, images: ImageCounts, *, protocol: Protocol, num_
     """
     table = manifest.table
     packages = table["package_id"].nunique()
-    yield f"{len(table)} scans of {packages or 'unknown'} packages in {len(manifest.classes)} classes"
+    number = counted(packages, "package") if packages else "unknown packages"
+    yield f"{counted(len(table), 'scan')} of {number} in {len(manifest.classes)} classes"
     yield ""
     yield from _counts(table).to_string().splitlines()
     yield ""

@@ -59,9 +59,9 @@ def cell_model(result: Path, predictions: Path | None, folds: "Mapping[int, Fold
 def _calibrated(facts: ModelFacts, known: "HeldOut") -> ModelFacts:
     found = fit_calibration(known.log_probabilities, known.codes)
     mix = class_mix(known.codes, len(facts.classes))
-    meant = facts.prevalence or mix
-    shifted = with_prevalence(found, mix, meant)
-    return replace(facts, temperature=shifted.temperature, bias=shifted.bias, prevalence=meant)
+    if facts.prevalence is not None:
+        found, mix = with_prevalence(found, mix, facts.prevalence), facts.prevalence
+    return replace(facts, temperature=found.temperature, bias=found.bias, prevalence=mix)
 
 
 def _read(file: Path, reader: Callable[[Path], T]) -> T:

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from csam_lightning.progress import counted
 from csam_lightning.reporting.cells import ReportCell
 from csam_lightning.reporting.choice import OUR_RULE, Difference, Recommendation
-from csam_lightning.reporting.comparison import Comparison, work_shown
+from csam_lightning.reporting.comparison import Comparison, Group, work_shown
 from csam_lightning.reporting.evidence import ErrorRate, ErrorRates
 
 DELAMINATION = {"A", "B", "C", "D"}
@@ -13,6 +14,7 @@ AGAIN = "Run the training command again: finished folds are not trained again."
 FEW_PACKAGES = 30
 """With fewer clusters, bootstrap intervals are too narrow (Cameron, Gelbach & Miller 2008, table 2)."""
 FEW_OF_A_CLASS = 5
+COMPARED = "Cells are compared by their likeliest classes, before calibration."
 NAMED = 4
 """Candidates that a sentence lists, at most."""
 
@@ -105,8 +107,18 @@ def _use(found: Recommendation, rates: ErrorRates | None) -> list[str]:
     mean = f", mean of {len(candidate.cells)} seeds," if len(candidate.cells) > 1 else ""
     score, warning = f"macro F1{mean} {_score(found, place)} {_on(found)}.", _below_majority(found, place, rates)
     name = candidate.model.name
-    use = f"Of these cells take {name}, but do not rely on it yet" if warning else f"Use {name}"
-    return [f"{use}: {score}", *warning, *_missed(found, place)]
+    rare = _rare(found.group)
+    use = f"Of these cells take {name}, but do not rely on it yet" if warning or rare else f"Use {name}"
+    return [f"{use}: {score}", *warning, *rare, *_missed(found, place), COMPARED]
+
+
+def _rare(group: Group) -> list[str]:
+    """Return what to say of classes that come from too few packages for their scores to be sure."""
+    rare = {name: count for name, count in group.packages_by_class.items() if count < FEW_OF_A_CLASS}
+    if not rare:
+        return []
+    counts = ", ".join(f"{name} from {count}" for name, count in rare.items())
+    return [f"Classes that come from fewer than {FEW_OF_A_CLASS} packages ({counts}) make macro F1 unsure."]
 
 
 def _below_majority(found: Recommendation, place: int, rates: ErrorRates | None) -> list[str]:
@@ -131,15 +143,14 @@ def _missed(found: Recommendation, place: int) -> list[str]:
 
 def _on(found: Recommendation) -> str:
     group = found.group
-    return f"on {group.scans} held-out scans of {group.packages} packages"
+    return f"on {counted(group.scans, 'held-out scan')} of {counted(group.packages, 'package')}"
 
 
 def _errors(rates: ErrorRates | None, classes: Sequence[str]) -> list[str]:
     if rates is not None:
         escape, overkill = _share(rates.escape), _share(rates.overkill)
-        return [
-            f"After calibration {escape} of delaminated scans escape, and {overkill} of sound scans are overkilled."
-        ]
+        errors = f"{escape} of delaminated scans escape, and {overkill} of sound scans are overkilled"
+        return [f"As the calibrated model judges, {errors}."]
     if set(classes) == DELAMINATION:
         return [f"Escape and overkill are not among its results. {AGAIN}"]
     return []
@@ -214,15 +225,12 @@ def cautions(comparison: Comparison, cells: Sequence[ReportCell]) -> list[str]:
         sizes = sorted({cell.data_size for cell in others})
         which = "data size " + ", ".join(map(str, sizes)) if len(sizes) <= NAMED else f"{len(sizes)} data sizes"
         said.append(
-            f"Not ranked with these: {len(others)} cells ({which}) that were validated on other scans than the "
-            f"{group.scans} of the recommended group, the largest."
+            f"Not ranked with these: {counted(len(others), 'cell')} ({which}). They validated on other scans "
+            f"than the {group.scans} of the recommended group, the largest."
         )
     if group.packages < FEW_PACKAGES:
         said.append(
-            f"Only {group.packages} packages validate: intervals of fewer than {FEW_PACKAGES} are somewhat too narrow."
+            f"Only {counted(group.packages, 'package')} validated: "
+            f"intervals of fewer than {FEW_PACKAGES} are somewhat too narrow."
         )
-    rare = {name: count for name, count in group.packages_by_class.items() if count < FEW_OF_A_CLASS}
-    if rare:
-        counts = ", ".join(f"{name} from {count}" for name, count in rare.items())
-        said.append(f"Classes that come from few packages ({counts}) make macro F1 unsure.")
     return said

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from csam_lightning.figures.style import styled
+from csam_lightning.progress import counted
 from csam_lightning.reporting import evidence
 from csam_lightning.reporting.advice import advise, cautions
 from csam_lightning.reporting.candidate_tables import candidate_table, data_size_table
@@ -100,10 +101,13 @@ def _facts(store: "StoreReader", selection: Selection) -> list[str]:
     cells = selection.cells
     sets = {cell.fingerprint: cell for cell in cells}.values()
     commits = sorted({cell.run.tags.get("git.commit", "unknown")[:12] for cell in cells})
-    undone = f", {len(selection.unfinished)} more without results" if selection.unfinished else ""
+    impossible = sum(cell.impossible for cell in selection.unfinished)
+    missing = len(selection.unfinished) - impossible
+    undone = f", {missing} more without results" if missing else ""
+    undone += f", {impossible} impossible and never launched" if impossible else ""
     return [
         f"Read: {selection.title}, from MLflow store {without_password(store.uri)}",
-        f"{len(cells)} finished cells, {fold_count(cells)}{undone}",
+        f"{counted(len(cells), 'finished cell')}, {fold_count(cells)}{undone}",
         *(f"Data: {_data(cell)}; fingerprint {cell.fingerprint[:12]}" for cell in sets),
         f"Code: commit {', '.join(commits)}",
     ]

@@ -141,11 +141,13 @@ class Unfinished:
         name: Its name.
         id: Its id.
         reason: Why it takes no part in the report.
+        impossible: Whether it was known before the sweep began, so that it was never launched.
     """
 
     name: str
     id: str
     reason: str
+    impossible: bool = False
 
 
 def read_cell(run: StoredRun, folds: Iterable[StoredRun]) -> ReportCell | Unfinished:

@@ -140,8 +140,11 @@ def failed_jobs(store: StoreReader, sweep: StoredRun) -> list[Unfinished]:
         rows = list(csv.DictReader(io.StringIO(content.decode(errors="replace"), newline="")))
     except csv.Error:
         return []
-    told = ((row.get("cell") or "", row.get("cell_id") or "", row.get("reason") or "") for row in rows)
-    return [Unfinished(name, cell_id, reason) for name, cell_id, reason in told if reason]
+    return [
+        Unfinished(row.get("cell") or "", row.get("cell_id") or "", row["reason"], row.get("outcome") == "impossible")
+        for row in rows
+        if row.get("reason")
+    ]
 
 
 def _sorted_out(

@@ -15,6 +15,7 @@ from csam_lightning.cells.shares import check_launcher
 from csam_lightning.cli import typed
 from csam_lightning.config import TrainConfig, check_values
 from csam_lightning.errors import InputError
+from csam_lightning.progress import counted
 from csam_lightning.sweeps.closing import SweepRefusedError, begun
 from csam_lightning.sweeps.folder import SweepFolder
 from csam_lightning.sweeps.launching import launch_planned_jobs_only
@@ -119,8 +120,9 @@ def job_settings(composed: DictConfig) -> TrainConfig:
 
 def told(plan: SweepPlan) -> str:
     """Return what the sweep is going to do, for a person."""
-    trained = f"{plan.trainings} trainings (folds), of which {plan.finished} are there already"
-    lines = [f"sweep {plan.id}: {len(plan.cells)} cells, {trained}"]
+    there = f"{plan.finished} {'is' if plan.finished == 1 else 'are'} there already"
+    trained = f"{counted(plan.trainings, 'training')} (folds), of which {there}"
+    lines = [f"sweep {plan.id}: {counted(len(plan.cells), 'cell')}, {trained}"]
     if len(plan.jobs) > len(plan.cells):
         lines.append(f"{len(plan.jobs)} jobs ask for them; a cell that is asked for again is trained once")
     if plan.impossible:
@@ -132,7 +134,7 @@ def told(plan: SweepPlan) -> str:
 def _description(plan: SweepPlan, config: DictConfig) -> tuple[str, dict[str, str], dict[str, str]]:
     """Return the name, the params and the tags of a sweep's run."""
     chosen = config.hydra.runtime.choices.get("experiment")
-    name = f"{chosen or 'grid'} · {len(plan.cells)} cells"
+    name = f"{chosen or 'grid'} · {counted(len(plan.cells), 'cell')}"
     swept = OmegaConf.to_container(config.hydra.sweeper.params or OmegaConf.create({}))
     assert isinstance(swept, dict)  # noqa: S101 - Hydra's own schema says so
     params = {str(axis): str(values) for axis, values in swept.items()}

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from csam_lightning.files import written_atomically
-from csam_lightning.progress import wide_console
+from csam_lightning.progress import counted, wide_console
 from csam_lightning.state import peek_state
 from csam_lightning.sweeps.folder import JobOutcome, SweepFolder
 from csam_lightning.sweeps.plan import SweepPlan
@@ -65,8 +65,13 @@ class Ranked:
 
     def error(self, which: str) -> float | None:
         """Return ``escape`` or ``overkill`` over the out-of-fold scans; None where it is not known."""
+        return self.error_interval(which)[0]
+
+    def error_interval(self, which: str) -> tuple[float | None, ...]:
+        """Return ``escape`` or ``overkill`` and both ends of its 95 % interval; None where they are not known."""
         scores = (self.result.get("calibrated") or {}).get("out_of_fold") or {}
-        return None if scores.get(which) is None else float(scores[which]["value"])
+        known = scores.get(which) or {}
+        return tuple(None if known.get(name) is None else float(known[name]) for name in ("value", "low", "high"))
 
 
 @dataclass(frozen=True)
@@ -174,7 +179,7 @@ def print_summary(summary: Summary) -> None:
 
 
 def _counted(summary: Summary) -> str:
-    told = "{done} cells done, {failed} failed".format(**summary.counts)
+    told = f"{counted(len(summary.done), 'cell')} done, {len(summary.failed)} failed"
     return f"{told}, {len(summary.impossible)} impossible (listed above)" if summary.impossible else told
 
 
@@ -232,17 +237,19 @@ def write_summary(summary: Summary, folder: Path) -> dict[Path, str]:
     with written_atomically(table) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         spreads = [f"{metric}{suffix}" for metric in COLUMNS for suffix in ("", "_std")]
-        writer.writerow(["rank", "cell", "cell_id", "run_id", *spreads, "seconds", "reason", "outcome"])
+        errors = [f"{which}{suffix}" for which in ERRORS for suffix in ("", "_low", "_high")]
+        writer.writerow(["rank", "cell", "cell_id", "run_id", *spreads, "seconds", "reason", "outcome", *errors])
         groups = [cell.validated_on for cell in summary.done]
         for place, cell in enumerate(summary.done):
             rank = place - groups.index(cell.validated_on) + 1
             numbers = [cell.result[kind][metric] for metric in COLUMNS for kind in ("mean", "std")]
             ids = [cell.result["cell_id"], cell.result["run_id"]]
-            writer.writerow([rank, cell.name, *ids, *numbers, cell.result["seconds"], "", "done"])
+            rates = [share for which in ERRORS for share in cell.error_interval(which)]
+            writer.writerow([rank, cell.name, *ids, *numbers, cell.result["seconds"], "", "done", *rates])
         for outcome, jobs in (("failed", summary.failed), ("impossible", summary.impossible)):
             for job in jobs:
                 row = ["", job.label, job.cell_id, "", *[""] * len(spreads), "", job.reason, outcome]
-                writer.writerow(row)
+                writer.writerow([*row, *[""] * len(errors)])
     if not summary.done:
         return {table: ""}
     with written_atomically(figure) as temporary:
@@ -267,6 +274,6 @@ def _drawn(cells: Sequence[Ranked], *, of: int) -> "Figure":
     for place, cell, following in zip(places, cells, cells[1:], strict=False):
         if cell.validated_on != following.validated_on:
             axis.axhline(place - 0.5, color="black", linewidth=0.6, linestyle=":")
-    which = f"{len(cells)} cells" if len(cells) == of else f"{len(cells)} of {of} cells"
+    which = counted(len(cells), "cell") if len(cells) == of else f"{len(cells)} of {of} cells"
     axis.set_title(f"{which}, best first among those validated on the same scans")
     return figure

@@ -298,4 +298,4 @@ def test_rare_label_that_reads_like_another_is_named(folder: "DataFolder", tmp_p
     folder.listed(*rows, header=HEADER, images=False)
     done = check(f"data.root={folder.root}", cwd=tmp_path)
     assert done.returncode == 2
-    assert "class BB has 1 packages, fewer than the 5 folds (is it a slip for 'B', as in p3_0.png?); " in done.stdout
+    assert "class BB has 1 package, fewer than the 5 folds (is it a slip for 'B', as in p3_0.png?); " in done.stdout

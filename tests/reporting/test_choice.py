@@ -136,7 +136,7 @@ def test_cells_of_other_data_sizes_are_not_ranked_together() -> None:
     assert [group.scans for group in comparison.groups] == [400, 200]
     said = cautions(comparison, [cell(made) for made, _ in (*easy, all_scans)])
     assert said[0] == (
-        "Not ranked with these: 3 cells (data size 420) that were validated on other scans than the 400 of the "
+        "Not ranked with these: 3 cells (data size 420). They validated on other scans than the 400 of the "
         "recommended group, the largest."
     )
 
@@ -201,12 +201,13 @@ def test_a_cell_that_is_right_less_often_than_the_majority_class_is_said_to_be()
 
 def test_the_first_sentences_say_what_to_use_and_what_to_expect() -> None:
     advice = advice_on((Made(side=200), Said((9, 9, 9, 9))), (Made(side=100), Said((10, 9, 7, 10))))
-    use, errors, best, work = advice.sentences
+    use, compared, errors, best, work = advice.sentences
     assert use.startswith("Use 840 px100 b8: macro F1 0.896 (95 % interval 0.8")
     assert use.endswith(" on 400 held-out scans of 40 packages.")
+    assert compared == "Cells are compared by their likeliest classes, before calibration."
     assert errors == (
-        "After calibration 4.0 % (1.0 to 9.0) of delaminated scans escape, and 2.0 % (0.0 to 5.0) of sound scans are "
-        "overkilled."
+        "As the calibrated model judges, 4.0 % (1.0 to 9.0) of delaminated scans escape, and 2.0 % (0.0 to 5.0) of "
+        "sound scans are overkilled."
     )
     assert "is that of 840 px200 b8: 0.0" in best
     assert work == "The recommended cell takes a quarter of the work."
@@ -216,7 +217,7 @@ def test_the_first_sentences_say_what_to_use_and_what_to_expect() -> None:
 
 def test_what_older_runs_lack_is_said() -> None:
     advice = advice_on((Made(), Said()), rates=None, store="http://lab:5000")
-    assert advice.sentences[1].startswith("Escape and overkill are not among its results. Run the training command")
+    assert advice.sentences[2].startswith("Escape and overkill are not among its results. Run the training command")
     assert advice.command is not None
     assert advice.command.endswith(" tracking.uri='http://lab:5000'")
 
@@ -249,9 +250,13 @@ def test_a_cell_of_the_published_protocol_is_not_recommended() -> None:
 def test_few_packages_are_told() -> None:
     said = cautions(comparison_of((Made(), Said(packages=4))), [])
     assert said == [
-        "Only 16 packages validate: intervals of fewer than 30 are somewhat too narrow.",
-        "Classes that come from few packages (A from 4, B from 4, C from 4, D from 4) make macro F1 unsure.",
+        "Only 16 packages validated: intervals of fewer than 30 are somewhat too narrow.",
     ]
+    use, rare, *_ = advice_on((Made(), Said((9, 9, 9, 9), packages=4))).sentences
+    assert use.startswith("Of these cells take 840 px100 b8, but do not rely on it yet: macro F1 0.9")
+    assert rare == (
+        "Classes that come from fewer than 5 packages (A from 4, B from 4, C from 4, D from 4) make macro F1 unsure."
+    )
 
 
 rights = st.tuples(*[st.integers(0, 10)] * 4)

@@ -38,10 +38,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     found.sweep("batch_size", GRID[3], Made(batch=16, f1=(0.5, 0.6)))
     told = found.folder / "summary.csv"
     told.write_text(
-        "rank,cell,cell_id,run_id,reason\n"
-        "1,420 px50 b8,420-50-8-grouped-0,,\n"
-        ",data.size=700,700-100-8-grouped-0,,fold 0: its process was killed\n"
-        ",data.size=999,,,data size 999 cannot be reached\n"
+        "rank,cell,cell_id,run_id,reason,outcome\n"
+        "1,420 px50 b8,420-50-8-grouped-0,,,done\n"
+        ",data.size=700,700-100-8-grouped-0,,fold 0: its process was killed,failed\n"
+        ",data.size=999,,,data size 999 cannot be reached,impossible\n"
     )
     few = Said((9, 8, 9, 8), packages=5)
     grid = found.sweep("fold_sweep", *((made, few if made.size == 420 else Said()) for made in GRID), files={told: ""})
@@ -114,7 +114,7 @@ def test_command_writes_the_latest_sweep_s_report(
     assert "700 px100 b8" in page.text  # the failed cell
     assert "fold 0: its process was killed" in page.text
     assert "data size 999 cannot be reached" in page.text  # of a job that never became a cell
-    assert "2 more without results" in page.text
+    assert "1 more without results, 1 impossible and never launched" in page.text
     assert f"**{markdown_text(first)}**" in (folder / "report.md").read_text()
 
 

@@ -1,6 +1,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -10,6 +11,7 @@ from csam_lightning.sweeps.summary import (
     COLUMNS,
     LOST,
     NO_ADVICE,
+    Failed,
     Ranked,
     Summary,
     grouped,
@@ -80,6 +82,20 @@ def test_ranks_begin_anew_where_other_scans_validated(tmp_path: Path) -> None:
     cells = [Ranked("one", {**result, "seconds": 1.0, "folds": [{}]}) for result in results]
     write_summary(Summary(cells, [], 0), tmp_path)
     assert pd.read_csv(tmp_path / "summary.csv")["rank"].tolist() == [1, 2, 1]
+
+
+def test_summary_has_escape_and_overkill_with_their_intervals(tmp_path: Path) -> None:
+    """At the end of each row, empty where they are not known."""
+    scores = dict.fromkeys(COLUMNS, 0.5)
+    old: dict[str, Any] = {"mean": scores, "std": scores, "cell_id": "", "run_id": None, "seconds": 1.0, "folds": [{}]}
+    rate = {"value": 0.04, "low": 0.01, "high": 0.09, "scans": 100, "packages": 20}
+    new = {**old, "calibrated": {"out_of_fold": {"escape": rate, "overkill": {**rate, "value": 0.02}}}}
+    write_summary(Summary([Ranked("new", new), Ranked("old", old)], [Failed("job", "why")], 0), tmp_path)
+    table = pd.read_csv(tmp_path / "summary.csv")
+    columns = ["escape", "escape_low", "escape_high", "overkill", "overkill_low", "overkill_high"]
+    assert list(table.columns[-7:]) == ["outcome", *columns]
+    assert table[columns].iloc[0].tolist() == [0.04, 0.01, 0.09, 0.02, 0.01, 0.09]
+    assert table[columns].iloc[1:].isna().all(axis=None)
 
 
 def test_escape_and_overkill_are_shown_where_they_are_known(capsys: pytest.CaptureFixture[str]) -> None:
