@@ -32,10 +32,9 @@ SIZES = (Task(50, 8, 48), Task(50, 64, 128), Task(100, 8, 32), Task(150, 8, 24),
 NOTES = (
     """A turn is some training steps of benchmarks/limit.py's bare loop, tensors in memory; all ways take
 turns in one process. Ratios are medians of the rounds, with the least and the most. plain is PyTorch's own, channel by
-channel. products from N: channels last, and convolutions with N channels or more as csam_lightning/acceleration/products.py
-does them. tiles, products from N: besides, in fp32, those with 3×3 kernels and up to 256 channels as
-csam_lightning/model/winograd.py does them. Which way the product trains is decided in
-csam_lightning/acceleration/layout.py.""",
+channel. products from N: channels last, and convolutions with N channels or more as
+csam_lightning/acceleration/products.py does them. csam_lightning/acceleration/layout.py decides which way the product
+trains.""",
 )
 
 
@@ -111,9 +110,7 @@ def _turns(task: Task, rounds: int, clock: str) -> Iterator[tuple[str, float]]:
 def _ways(task: Task) -> "dict[str, Callable[[nn.Module], object]]":
     import torch
 
-    from csam_lightning.acceleration.layout import MOST_BY_TILES
     from csam_lightning.acceleration.products import convolve_by_products
-    from csam_lightning.model.winograd import convolve_by_tiles
 
     def plain(_: "nn.Module") -> None:
         """Leave the network as PyTorch builds it."""
@@ -125,15 +122,9 @@ def _ways(task: Task) -> "dict[str, Callable[[nn.Module], object]]":
         channels_last(network)
         convolve_by_products(network, least_channels=least_channels)
 
-    def tiles(network: "nn.Module", least_channels: int) -> None:
-        products(network, least_channels)
-        convolve_by_tiles(network, most_channels=MOST_BY_TILES)
-
     ways: dict[str, Callable[[nn.Module], object]] = {"plain": plain, "channels last": channels_last}
     if task.accelerator == "gpu":
         return ways
     for least in (512, 256):
         ways[f"products from {least}"] = partial(products, least_channels=least)
-        if task.precision == "32-true":
-            ways[f"tiles, products from {least}"] = partial(tiles, least_channels=least)
     return ways

@@ -1,17 +1,13 @@
-"""How a network's tensors lie in memory, and how its deep convolutions are reckoned, so that a CPU trains it fast."""
+"""How a network's tensors lie in memory, and how its deep convolutions are computed, so that a CPU trains it fast."""
 
 import torch
 from torch import nn
 
 from csam_lightning.acceleration.products import ONEDNN_LINEAR, convolve_by_products
-from csam_lightning.machine.cpu import lacks_bf16, lacks_full_avx512
-from csam_lightning.model.winograd import convolve_by_tiles
+from csam_lightning.machine.cpu import lacks_bf16
 
 LARGE_FROM = 150
 """Pixels of a side from which only the deepest convolutions are faster by products; see ``benchmarks/NOTES.md``."""
-
-MOST_BY_TILES = 256
-"""Channels up to which convolutions are faster tile by tile; deeper ones have few tiles for so many weights."""
 
 X86 = frozenset({"AVX2", "AVX512"})
 """PyTorch's names of the instructions of CPUs on which products were measured."""
@@ -21,15 +17,11 @@ def lay_out(network: nn.Module, *, side: int, device: torch.device, precision: s
     """Arrange ``network`` for training on images of ``side`` pixels a side; numbers differ by rounding alone.
 
     On a CPU of the kind that was measured all lies pixel by pixel (channels last), and deep convolutions become matrix
-    products: in a ResNet-18 the last two of its four stages, for large images the last. Where a core multiplies less
-    than 512 bits at a time, those with 3×3 kernels of the first three stages are reckoned tile by tile in single
-    precision. Elsewhere all stays as it is.
+    products: in a ResNet-18 the last two of its four stages, for large images the last. Elsewhere all stays as it is.
     """
     if by_products(device, precision):
         network.to(memory_format=torch.channels_last)
         convolve_by_products(network, least_channels=512 if side >= LARGE_FROM else 256)
-        if precision == "32-true" and lacks_full_avx512():
-            convolve_by_tiles(network, most_channels=MOST_BY_TILES)
 
 
 def by_products(device: torch.device, precision: str) -> bool:

@@ -69,15 +69,10 @@ def convolve_by_products(network: nn.Module, *, least_channels: int) -> None:
         network: Its modules are replaced.
         least_channels: Of a convolution's result, from which it is replaced.
     """
-    replace_convolutions(network, ProductConv2d, lambda convolution: convolution.out_channels >= least_channels)
-
-
-def replace_convolutions(network: nn.Module, kind: type[ProductConv2d], chosen: Callable[[nn.Conv2d], bool]) -> None:
-    """Put modules of ``kind`` in the place of the convolutions that it can do and that are ``chosen``; weights stay."""
     for name, module in list(network.named_modules()):
-        if isinstance(module, nn.Conv2d) and _is_simple(module) and chosen(module):
+        if isinstance(module, nn.Conv2d) and _is_simple(module) and module.out_channels >= least_channels:
             module.weight.data = by_elements(module.weight.data)
-            network.set_submodule(name, kind.like(module))
+            network.set_submodule(name, ProductConv2d.like(module))
 
 
 def by_elements(weight: Tensor) -> Tensor:

@@ -6,21 +6,11 @@ CPU_INFO = Path("/proc/cpuinfo")
 BF16_WITH_ANY_OF = frozenset({"avx512bw", "avx_ne_convert"})
 """Instructions of x86 without which PyTorch 2.15 multiplies bf16 numbers one by one."""
 
-ZEN_3_AND_4 = {"vendor_id": "AuthenticAMD", "cpu family": "25"}
-"""Of these Zen 4 has AVX-512, and carries its instructions out in two halves."""
-
 
 def lacks_bf16() -> bool:
     """Return whether bf16 is known to be slow here; only Linux on x86 tells."""
     flags = _told().get("flags", "").split()
     return bool(flags) and BF16_WITH_ANY_OF.isdisjoint(flags)
-
-
-def lacks_full_avx512() -> bool:
-    """Return whether a core is known to multiply less than 512 bits at a time; only Linux on x86 tells."""
-    told = _told()
-    flags = told.get("flags", "").split()
-    return bool(flags) and ("avx512f" not in flags or told.items() >= ZEN_3_AND_4.items())
 
 
 def _told() -> dict[str, str]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from csam_lightning.acceleration import products
 from csam_lightning.acceleration.products import ProductConv2d, by_elements, convolve_by_products
-from csam_lightning.model.resnet import ARCHITECTURES, build_resnet
+from csam_lightning.model.resnet import build_resnet
 
 
 def results(convolution: nn.Module, images: Tensor, course: Tensor | None = None) -> list[Tensor]:
@@ -158,8 +158,7 @@ def test_other_convolutions_stay_as_they_are(settings: dict[str, Any]) -> None:
     assert [type(module) for module in network] == [ProductConv2d, nn.Conv2d]
 
 
-@pytest.mark.parametrize("least", [256, 512])
-@pytest.mark.parametrize("arch", ARCHITECTURES)
+@pytest.mark.parametrize(("arch", "least"), [("resnet18", 256), ("resnet18", 512), ("resnet50", 256)])
 def test_network_has_the_same_weights_outputs_and_gradients(arch: str, least: int) -> None:
     torch.manual_seed(0)
     plain = build_resnet(arch, num_classes=3, weights=None)

@@ -28,27 +28,6 @@ def test_bf16_is_slow_where_an_x86_processor_lacks_its_instructions(
     assert cpu.lacks_bf16() == expected
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (WITHOUT, True),
-        (WITH, False),
-        (f"vendor_id\t: AuthenticAMD\ncpu family\t: 25\n{WITH}", True),
-        (f"vendor_id\t: AuthenticAMD\ncpu family\t: 26\n{WITH}", False),
-        (f"vendor_id\t: GenuineIntel\ncpu family\t: 25\n{WITH}", False),
-        (f"{WITH}\n\nprocessor\t: 1\nflags : avx2\n", False),
-        ("Features : asimd bf16\n", False),
-    ],
-)
-def test_avx512_is_not_full_where_it_is_missing_and_on_zen_4(
-    text: str, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cpu, "CPU_INFO", tmp_path / "cpuinfo")
-    assert not cpu.lacks_full_avx512()  # no such file: another system
-    (tmp_path / "cpuinfo").write_text(text)
-    assert cpu.lacks_full_avx512() == expected
-
-
 def warned(caplog: pytest.LogCaptureFixture, **settings: str) -> list[str]:
     """Return what a user is told of a training with these settings."""
     trainer = SimpleNamespace(**{"accelerator": "auto", "precision": "bf16-mixed", **settings})

@@ -1,0 +1,3 @@
+from tests.training.conftest import job
+
+__all__ = ["job"]
