@@ -53,9 +53,10 @@ test: lint typecheck ## Lint, types and tests
 services: $(RAY) ## Longer tests: Slurm, Ray, PostgreSQL, a browser, kills, full disks; what is not installed is skipped (20 minutes)
 	$(BIN)/python -m pytest -m "browser or cluster or faults or ray or server"
 
-lint: $(STAMP) ## Check style with ruff
+lint: $(STAMP) ## Check style with ruff, and that rooms import from lower floors alone
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 typecheck: $(STAMP) ## Check types with mypy
 	$(BIN)/mypy
