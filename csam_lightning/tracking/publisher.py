@@ -57,6 +57,7 @@ class Publisher:
         self._client: MlflowClient | None = None
         self._next_try = 0.0
         self._reached = False
+        self._compared: set[int] = set()
 
     @property
     def run_id(self) -> str | None:
@@ -210,7 +211,7 @@ class Publisher:
             sent["epochs"] = len(fold.history)
             self._remember()
         again = not fold.finished or fold.trained != sent.get("trained", fold.trained)
-        if sent.get("closed") and again:
+        if sent.get("closed") and (again or self._lost(client, fold, sent["run_id"])):
             sent["closed"], self._sent["open"] = False, True
             self._sent.pop("closed_with", None)  # the cell's numbers are made of the fold's
             self._remember()
@@ -218,7 +219,18 @@ class Publisher:
         if fold.finished and not sent.get("closed") and runs.checkpoints_are_whole(fold.artifacts):
             runs.close(client, sent["run_id"], fold.metrics, fold.artifacts)
             sent |= {"closed": True, "trained": fold.trained}
+            self._compared.add(fold.number)
             self._remember()
+
+    def _lost(self, client: "MlflowClient", fold: FoldRecord, run_id: str) -> bool:
+        """Return whether the store's copy of a fold's checkpoints is damaged or gone; asked once by each process."""
+        if fold.number in self._compared:
+            return False
+        self._compared.add(fold.number)
+        kept = runs.checkpoints_are_kept(client, run_id, fold.artifacts)
+        if not kept:
+            log.warning("the MLflow store's copy of fold %d is damaged or gone; it is sent again", fold.number)
+        return not kept
 
     def _create_run(self, client: "MlflowClient", name: str, tags: Mapping[str, str]) -> str:
         if "key" not in self._sent:

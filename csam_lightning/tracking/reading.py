@@ -235,6 +235,8 @@ class StoreReader:
     def _asked(self, question: Callable[[], T]) -> T:
         try:
             return question()
+        except InputError:
+            raise
         except Exception as error:
             reason = hide_password((str(error).strip() or type(error).__name__).splitlines()[0], self.uri)
             raise InputError(

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Iterable, Mapping
 from errno import EIO
+from filecmp import cmp
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -146,6 +147,23 @@ def checkpoints_are_whole(artifacts: Mapping[Path, str]) -> bool:
             log.warning("%s is damaged and not sent to MLflow: train its fold again", file)
             return False
     return True
+
+
+def checkpoints_are_kept(client: "MlflowClient", run_id: str, artifacts: Mapping[Path, str]) -> bool:
+    """Return whether a store in this machine's file system has each checkpoint among ``artifacts`` as it was sent.
+
+    True for other stores, which are not asked.
+    """
+    place = _local_folder(client, run_id)
+    checkpoints = [file for file, folder in artifacts.items() if folder == CHECKPOINTS and file.is_file()]
+    return place is None or all(_same(file, place / CHECKPOINTS / file.name) for file in checkpoints)
+
+
+def _same(file: Path, copy: Path) -> bool:
+    try:
+        return copy.samefile(file) or cmp(file, copy, shallow=False)
+    except OSError:
+        return False
 
 
 def _local_folder(client: "MlflowClient", run_id: str) -> Path | None:

@@ -25,6 +25,9 @@ DEFAULT_URI = "sqlite:///mlflow.db"
 SERVERS = ("http", "https")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
+SQLITE_HEADER = b"SQLite format 3\0"
+"""How a SQLite file begins (sqlite.org/fileformat2.html, section 1.3)."""
+
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -123,9 +126,42 @@ def open_store(uri: str) -> "MlflowClient":
         if file is not None and not file.exists():
             with written_atomically(file) as temporary:  # an interruption must not leave half a store behind
                 MlflowClient(_address_of(temporary)).search_experiments(max_results=1)
+        if file is not None:
+            check_sqlite(file)
         if urlsplit(uri).scheme not in SERVERS:
             ask_database(uri)
         return MlflowClient(uri)
+
+
+def check_sqlite(file: Path) -> None:
+    """Check the header of a SQLite file and that its tables can be read.
+
+    Raises:
+        InputError: The file is damaged.
+    """
+    import sqlite3
+
+    with file.open("rb") as content:
+        header = content.read(len(SQLITE_HEADER))
+    if header == SQLITE_HEADER:
+        try:
+            connection = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)
+            try:
+                connection.execute("SELECT count(*) FROM runs LEFT JOIN experiments USING (experiment_id)").fetchone()
+            finally:
+                connection.close()
+        except sqlite3.OperationalError as error:
+            if "no such" not in str(error):  # locked, or not to be opened: MLflow says what is wrong
+                return
+        except sqlite3.DatabaseError:
+            pass
+        else:
+            return
+    raise InputError(
+        f"{file} must be an MLflow store, got a damaged file",
+        where="tracking.uri",
+        mend="move it away and run the training command again: finished cells are recorded in a new store",
+    )
 
 
 def ask_database(uri: str) -> None:

@@ -2,9 +2,12 @@ import errno
 import io
 import json
 import logging
+import sqlite3
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from csam_lightning.cells.locks import cell_locked
 from csam_lightning.cells.settling import settle
 from csam_lightning.errors import InputError
 from csam_lightning.tracking.publisher import Publisher
+from csam_lightning.tracking.reading import StoreReader
 from csam_lightning.tracking.record import CellRecord, DatasetRecord, FoldRecord
 from csam_lightning.tracking.runs import close
 from csam_lightning.tracking.store import (
@@ -31,6 +35,7 @@ from csam_lightning.tracking.store import (
 )
 from csam_lightning.tracking.sweep_run import SweepRun
 
+ROOT = Path(__file__).parents[2]
 EPOCHS = [
     {"train/loss": 1.0, "val/loss": 1.2, "seconds": 2.0, "ended": 1_700_000_000.0},
     {"train/loss": 0.5, "val/loss": 0.9, "seconds": 2.0, "ended": 1_700_000_002.0},
@@ -455,6 +460,78 @@ def test_damaged_checkpoint_is_not_sent_and_its_run_not_finished(
     model.write_bytes(zipped("weights"))
     assert publisher.publish(made)
     assert [run.info.status for kind in runs(uri).values() for run in kind] == ["FINISHED"] * 3
+
+
+@pytest.mark.parametrize("damage", [lambda file: file.write_bytes(bytes(80)), Path.unlink], ids=["zeros", "gone"])
+def test_damaged_copy_in_the_store_is_sent_again(
+    damage: Callable[[Path], object], uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The next start of the command compares the store's copies with the cell's own files."""
+    kept, other = finished(tmp_path), tmp_path / "cell"
+    publisher = Publisher(other, uri=uri, experiment="lab")
+    assert publisher.publish(kept)
+    copy = Path(runs(uri)["folds"][1].info.artifact_uri.removeprefix("file://")) / "checkpoints" / "model.ckpt"
+    whole = copy.read_bytes()
+    copy.unlink()  # a link to the cell's own file
+    copy.write_bytes(whole)
+    damage(copy)
+    again = Publisher(other, uri=uri, experiment="lab")
+    assert again.publish(kept)
+    assert copy.read_bytes() == whole
+    assert caplog.messages == ["the MLflow store's copy of fold 1 is damaged or gone; it is sent again"]
+    assert {run.info.status for run in [*runs(uri)["cells"], *runs(uri)["folds"]]} == {"FINISHED"}
+    assert again.fold_run_ids == publisher.fold_run_ids
+    caplog.clear()
+    assert Publisher(other, uri=uri, experiment="lab").publish(kept)
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("damage", ["empty", "zeros", "garbage", "half", "another"])
+def test_damaged_store_is_named_with_what_to_do(
+    damage: str, uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Reading it is bad input; training goes on."""
+    kept = finished(tmp_path)
+    publisher = Publisher(tmp_path / "cell", uri=uri, experiment="lab")
+    assert publisher.publish(kept)
+    file = sqlite_file(uri)
+    assert file is not None
+    content = file.read_bytes()
+    if damage == "another":
+        file.unlink()
+        with closing(sqlite3.connect(file)) as other:
+            other.execute("CREATE TABLE notes (text)")
+            other.commit()
+    else:
+        damaged = {"empty": b"", "zeros": bytes(len(content)), "garbage": b"x" * 5000, "half": content[: 3 * 4096]}
+        file.write_bytes(damaged[damage])
+    line = (
+        f"tracking.uri: {file} must be an MLflow store, got a damaged file; move it away and run the training command "
+        "again: finished cells are recorded in a new store"
+    )
+    with pytest.raises(InputError) as error:
+        StoreReader(uri)
+    assert str(error.value) == line
+    again = Publisher(tmp_path / "cell", uri=uri, experiment="lab")
+    assert not again.publish(kept)
+    assert line in caplog.messages[0]
+
+
+def test_new_store_in_the_place_of_a_damaged_one_gets_everything(uri: str, tmp_path: Path) -> None:
+    """In another process: this one's MLflow keeps the first store open."""
+    assert Publisher(tmp_path / "cell", uri=uri, experiment="lab").publish(finished(tmp_path))
+    file = sqlite_file(uri)
+    assert file is not None
+    file.unlink()
+    script = (
+        "import sys, pathlib; from tests.tracking.test_publisher import *; folder = pathlib.Path(sys.argv[2])\n"
+        "assert Publisher(folder / 'cell', uri=sys.argv[1], experiment='lab').publish(finished(folder))\n"
+        "print(*[run.info.status for level in runs(sys.argv[1]).values() for run in level])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, uri, tmp_path], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.split() == ["FINISHED"] * 3
 
 
 def test_fold_trained_again_takes_the_place_of_what_was_sent(uri: str, tmp_path: Path) -> None:
