@@ -20,6 +20,11 @@ PLAIN = re.compile("[\x00-\x7f\xc0-\xff]*")  # nothing invisible, nothing that l
 BLANK = "\u2800"  # Braille without a dot
 LINES = re.compile("[\u02d7\u2043\u2212\u2796\u30fc]")  # lines that are not of the category of dashes (Pd)
 WHOLE = re.compile(r"([0-9]+)[.,]0*")
+THOUSANDS = re.compile(r"[1-9][0-9]{0,2}(?:([.,'\u2019])[0-9]{3})(?:\1[0-9]{3})*")
+EXPONENT = re.compile(r"([0-9])(?:[.,]([0-9]+))?e\+([0-9]{2})")  # as a spreadsheet shows a long number
+MOST_ZEROS = 15  # a spreadsheet keeps no more digits
+MIDNIGHT = re.compile(r"(?<=[0-9]{4}-[0-9]{2}-[0-9]{2})[ T]00:00(?::00(?:\.0+)?)?$")
+TEXT_MARK = re.compile(r"['\u2018\u2019]+(?=\w)")  # a spreadsheet's mark of a number that is text
 WORDS = re.compile(r"[\W_]+")
 PADDING = re.compile(r"(?<![0-9])(?<![0-9][.,])0+(?=[0-9])")
 
@@ -30,7 +35,8 @@ def part_key(name: str, *, gap: str = "") -> str:
     Alike are: upper and lower case; full width, superscript and other forms of one character (Unicode's NFKC); digits
     of any script; Cyrillic and Greek letters that look like Latin ones; dashes of any kind and the underscore, which
     file names have in place of a dash; characters that are invisible; spaces; a number and the same with a point and
-    zeros, as a column of numbers with gaps is written; zeros before a number, as a spreadsheet drops them.
+    zeros, as a column of numbers with gaps is written; zeros before a number, as a spreadsheet drops them; ``100000``
+    and ``1E+05``, as a spreadsheet shows it; an apostrophe before a name; a date and the same with the time 00:00.
 
     Not alike are ``1.5`` and ``15``, ``1.05`` and ``1.5``, ``1e3`` and ``1000``, ``1-12`` and ``11-2``, ``P17`` and
     ``P-17`` (a die's coordinate may be negative), ``P10`` and ``P1O`` (a human reader has to know).
@@ -46,12 +52,16 @@ def part_keys(name: str) -> set[str]:
     """Return the keys of a name, one for each way to read it; two spellings of one part share one.
 
     A space stands for nothing or for a dash; so does the soft hyphen, which is drawn at the end of a line alone.
+    ``1,000`` is 1 or 1000.
     """
     keys = {part_key(name)}
     if SOFT_HYPHEN in name:
         keys.add(part_key(name.replace(SOFT_HYPHEN, "-")))
     if len(name.split()) > 1:
         keys.add(part_key(name, gap="-"))
+    grouped = THOUSANDS.fullmatch(look(name))
+    if grouped:
+        keys.add(part_key(look(name).replace(grouped[1], "")))
     return keys
 
 
@@ -113,8 +123,20 @@ def _is_plain(sign: str) -> bool:
 
 def _padded(name: str, gap: str) -> str:
     """Return the key of a name whose numbers still have the zeros before them."""
-    text = gap.join(look(name).casefold().split()).replace("_", "-")
+    seen = MIDNIGHT.sub("", look(name))
+    mark = TEXT_MARK.match(seen)
+    seen = seen[mark.end() :] if mark else seen
+    text = gap.join(seen.casefold().split()).replace("_", "-")
     if not PLAIN.fullmatch(text):  # folding may have made other characters of one
         text = gap.join(look(text).casefold().split())
     whole = WHOLE.fullmatch(text)
-    return whole[1] if whole else text
+    return whole[1] if whole else _written_out(text)
+
+
+def _written_out(text: str) -> str:
+    """Return a whole number that a spreadsheet has shortened, ``1.2e+05``, with all digits; other texts as they are."""
+    found = EXPONENT.fullmatch(text)
+    if found is None:
+        return text
+    digits, zeros = found[1] + (found[2] or ""), int(found[3]) - len(found[2] or "")
+    return digits + "0" * zeros if 0 <= zeros <= MOST_ZEROS else text
