@@ -1,6 +1,7 @@
 """Advice about a folder whose folders are no classes: what they look like, and what to write instead."""
 
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -21,12 +22,21 @@ COLUMNS: dict[Kind, str] = {
     "lot": "package_id with the lot in it, since lots may number their parts alike",
     "date": "cycles where the dates are read-outs",
 }
+MOST_NAMED = 8
+"""Folders that a setting to paste lists, at most."""
+
 WORDS: dict[Kind, str] = {
     "split": "train and test splits",
     "read-out": "read-outs",
     "lot": "lots or parts",
     "date": "dates",
 }
+
+
+def _setting(names: Sequence[str]) -> str:
+    """Return the setting that takes folders for classes, to be pasted where their names are plain words."""
+    plain = len(names) <= MOST_NAMED and all(re.fullmatch(r"[A-Za-z0-9_-]+", name) for name in names)
+    return f"set 'data.classes=[{','.join(names)}]'" if plain else "name them in data.classes"
 
 
 def class_folder_problems(root: Path, names: Sequence[str]) -> Iterator[Problem]:
@@ -43,7 +53,7 @@ def class_folder_problems(root: Path, names: Sequence[str]) -> Iterator[Problem]
     if len(names) == 1 and _manifests(root / names[0]):
         mend = f"set data.root={root / names[0]} to read its manifest"
     else:
-        mend = f"{manifest_advice(root, set(found.values()))}; if they are classes, name them in data.classes"
+        mend = f"{manifest_advice(root, set(found.values()))}; if they are classes, {_setting(names)}"
     yield Problem("error" if splits or len(found) == len(names) else "warning", root.name, what, mend)
 
 

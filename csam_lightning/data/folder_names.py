@@ -15,6 +15,9 @@ ALL_AT_MOST = 9
 COUNT_AT_MOST = 99
 """Numbers without a gap from 0 or 1 up to this are taken for classes."""
 
+DIMENSIONS = {"1d", "2d", "3d"}
+"""Classes, where a data set has no other folders; beside others they are days."""
+
 _UNIT = (
     r"(?:k?cyc(?:l|le|les|s)?|zyk(?:len|lus)?|k?tcs?|tct|ctc|tst?|h|hr|hrs|hours?|std|stunden?|min|d|days?|tage?"
     r"|w|wk|weeks?|wochen?|k|x?[ _-]?reflows?)"
@@ -24,21 +27,28 @@ _BEFORE = (
     r"(?:cyc(?:l|le|les|s)?|zyk(?:len|lus)?|tcs?|tct|ctc|tst|read[ _-]?(?:out|point)?|ro|after|post|nach|hours?"
     r"|days?|weeks?|msl|precon|reflow)"
 )
-_LOT = r"(?:lot|los|batch|charge|carrier|tray|wafer)"
+_LOT = r"(?:lot|los|lote|lotto|partie|partida|partia|partij|batch|charge|carrier|tray|wafer|批次?|ロット)"
 _SERIES = (
     r"(?:strip|panel|lead[ _-]?frame|magazine|boat|box|reel|run|unit|part|package|pkg|sample|dut|device|board|serial"
     r"|sn|machine|scanner|operator|scan|session|series|week|kw|cw|ww)"
 )
 _YEAR, _MONTH, _DAY = r"(?:19|20)[0-9]{2}", r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12][0-9]|3[01])"
+_MONTH_NAME = (
+    r"(?:jan(?:uary?|uar|vier)?|feb(?:ruary?|ruar)?|m[aä]r(?:ch|z)?|apr(?:il)?|ma[iy]|jun[ei]?|jul[iy]?|aug(?:ust)?"
+    r"|sept?(?:ember)?|o[ck]t(?:ober)?|nov(?:ember)?|de[cz](?:ember)?)"
+)
 
 NAMES: dict[Kind, re.Pattern[str]] = {
     "split": re.compile(
         r"(?:train(?:ing|val)?|trn|dev|val|valid(?:ation|ate)?|test(?:ing)?|tst|hold[ _-]?outs?|eval(?:uation)?|unseen"
-        r"|fold)"
+        r"|fold|lernen|lerndaten|schulung|pr[uü]fung|validierung|entra[iî]nement|apprentissage|entrenamiento|prueba"
+        r"|validaci[oó]n|treino|treinamento|teste|valida[cç][aã]o|allenamento|addestramento|convalida|validazione"
+        r"|trening|walidacja|训练|訓練|学習|验证|検証|驗證|测试|測試|テスト)"
         r"(?:[ _-]?(?:sets?|splits?|data|images?|scans?|[0-9]+))*"
     ),
     "date": re.compile(
         rf"{_YEAR}[ ._-]?(?:[wq][0-9]{{1,2}}|0[1-9]|1[0-2])(?:[ ._-]?[0-3][0-9])?(?:[ ._t-][0-9 .:_-]+)?"
+        rf"|{_MONTH_NAME}[ ._-]?(?:{_YEAR}|[0-9]{{2}})|(?:{_YEAR}|[0-9]{{2}})[ ._-]?{_MONTH_NAME}"
         rf"|{_DAY}[ ._-]{_MONTH}[ ._-](?:{_YEAR}|[0-9]{{2}})|{_YEAR}[._-]{_MONTH}[._-]{_DAY}"
     ),
     "read-out": re.compile(
@@ -67,6 +77,11 @@ def kinds(names: Sequence[str]) -> dict[str, Kind]:
     small that they may be grades.
     """
     found = {name: kind(name) for name in names}
+    months = [name for name in names if re.fullmatch(_MONTH_NAME, look(name).casefold())]
+    if len(months) > 1:  # one alone may be a class
+        found |= dict.fromkeys(months, "date")
+    if {look(name).casefold() for name in names} <= DIMENSIONS:
+        found |= dict.fromkeys(names)
     numbers = {name: int(name) for name in names if found[name] is None and re.fullmatch("[0-9]{1,18}", name)}
     if "lot" in found.values():  # where there is a P10, P9 is none of the classes
         found |= {name: "lot" for name in names if re.fullmatch("[lwps][0-9]+", name.casefold())}

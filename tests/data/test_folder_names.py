@@ -9,12 +9,14 @@ from csam_lightning.data.folder_names import kind, kinds
     ("names", "meant"),
     [
         ("train Train training val validation test testing test_set holdout hold-out eval fold_0 train2", "split"),
+        ("entraînement entrenamiento prueba validación treino validazione trening 訓練 验证 测试 test_1", "split"),
         (
             "0cyc 500cyc 0h 168h t0 T0 t96 cycle_100 cycles500 100TC TC500 0.5h post-stress after_TC500 1k cycles=0",
             "read-out",
         ),
         ("LOT7 lot_A lot-AB12 L01 carrier3 tray_2 wafer12 W03 unit_A part12 P17 KW12 run3", "lot"),
-        ("2024-05-01 20240501 01.05.2024 2024_W12 2024-05", "date"),
+        ("Los7 Charge_12 lote3 lotto-A partia_5 批次12 ロット3", "lot"),
+        ("2024-05-01 20240501 01.05.2024 2024_W12 2024-05 März24 Jan_2024 24-oct", "date"),
     ],
 )
 def test_folders_that_are_no_classes(names: str, meant: str) -> None:
@@ -50,3 +52,13 @@ def test_numbers_from_zero_between_what_all_names_share_are_read_outs() -> None:
         assert kinds(names) == dict.fromkeys(names, "read-out")
     for names in (["grade0", "grade1", "grade2"], ["type10", "type20"], ["n0", "n500", "void"]):
         assert kinds(names) == {}
+
+
+def test_months_side_by_side_are_dates_and_one_alone_may_be_a_class() -> None:
+    assert kinds(["Jan", "Feb", "Mai"]) == dict.fromkeys(["Jan", "Feb", "Mai"], "date")
+    assert kinds(["mar", "ok"]) == {}
+
+
+def test_dimensions_are_classes_and_days_are_none() -> None:
+    assert kinds(["2D", "3D"]) == {}
+    assert kinds(["2d", "7d"]) == dict.fromkeys(["2d", "7d"], "read-out")

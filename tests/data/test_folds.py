@@ -182,9 +182,7 @@ def test_package_on_two_sides_is_an_error() -> None:
 
 def test_too_few_published_images_is_an_error() -> None:
     table = tiny_table(packages=8, test_packages=0)
-    with pytest.raises(
-        InputError, match=r"class A has 1 balanced image, fewer than the 3 folds; data sizes that work"
-    ):
+    with pytest.raises(InputError, match=r"class A has 1 balanced image, fewer than the 3 folds; data sizes that work"):
         folds_of(table, protocol="published", size=4)
 
 
