@@ -154,7 +154,8 @@ def test_read_outs_are_no_classes(folder: "DataFolder") -> None:
     assert folder.findings(need_packages=False) == [
         (
             "error: data: '0cyc', '100cyc', '500cyc' look like read-outs, not classes; "
-            f"write a manifest.csv with the columns path, label, package_id and cycles (of the read-out); {CLASSES}0cyc,100cyc,500cyc]'"
+            f"write a manifest.csv with the columns path, label, package_id and cycles (of the read-out); "
+            f"{CLASSES}0cyc,100cyc,500cyc]'"
         )
     ]
     assert folder.findings(need_packages=False, classes=["0cyc", "100cyc", "500cyc"]) == []
