@@ -57,8 +57,8 @@ NAMES: dict[Kind, re.Pattern[str]] = {
         r"|(?:pre|post|before|after)[ _-](?:stress|test|cycling|reflow|aging|ageing)"
     ),
     "lot": re.compile(
-        rf"{_LOT}[ _-]*(?:no|nr)?[ _.#-]*(?:[a-z]|[a-z0-9_.-]*[0-9][a-z0-9]*)"
-        rf"|{_SERIES}[ _-]*(?:no|nr)?[ _.#-]*(?:[a-z]|[a-z]?[0-9]+[a-z]?)|[lwps](?:0[0-9]+|[0-9]{{2,}})"
+        rf"{_LOT}[ _-]*(?:no|nr)?(?:[ _.#-]+[a-z]|[ _.#-]*[a-z0-9_.-]*[0-9][a-z0-9]*)"
+        rf"|{_SERIES}[ _-]*(?:no|nr)?(?:[ _.#-]+[a-z]|[ _.#-]*[a-z]?[0-9]+[a-z]?)|[lwps](?:0[0-9]+|[0-9]{{2,}})"
     ),
 }
 """Whole names in small letters, by what they stand for. A number alone is judged by :func:`kinds`."""

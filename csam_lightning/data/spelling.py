@@ -1,30 +1,63 @@
 """Spellings of one name: ``17`` and ``17.0``, ``P-17`` with another dash, ``P17`` with an invisible character."""
 
+# ruff: noqa: RUF001 -- letters that look like others are what this is about
+
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import cache
 from itertools import combinations
 
-CYRILLIC = str.maketrans("АВЕКМНОРСТУХІЅЈавекмнорстухіѕј", "ABEKMHOPCTYXISJabekmhopctyxisj")
+from csam_lightning.data.numerals import (
+    dated,
+    is_maybe_grouped,
+    is_surely_grouped,
+    other_readings,
+    plain_number,
+    rounded,
+)
+
+CYRILLIC = str.maketrans(
+    "АВЕКМНОРСТУХІЅЈавекмнорстухіѕјԌԚԜҺӀҮѴԁԍԛԝһӏүѵӔӕ",
+    "ABEKMHOPCTYXISJabekmhopctyxisjGQWHIYVdgqwhiyvÆæ",
+)
 """Letters that look like Latin ones, in capitals at least."""
 
-GREEK = str.maketrans("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαβεζηικνορτυχ", "ABEZHIKMNOPTYXabezhiknoptyx")
+GREEK = str.maketrans("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαβεζηικνορτυχͿϳϜ", "ABEZHIKMNOPTYXabezhiknoptyxJjF")
 """The same, but for the small mu: it is the prefix of a unit, and µm is not mm."""
 
-LATIN = str.maketrans("\u0131\u0251\u0261", "iag")  # a dotless i, an alpha and a g of phonetic script
+LUNATE = str.maketrans("\u03f2\u03f9", "cC")  # Greek letters like a C, which NFKC turns into a sigma
+LATIN = str.maketrans(
+    "\u0131\u0237\u0251\u0261ᴀʙᴄᴅᴇɢʜɪᴊᴋʟᴍɴᴏᴘꞯʀꜱᴛᴜᴠᴡʏᴢ",
+    "ijagabcdeghijklmnopqrstuvwyz",
+)
+"""Letters of phonetic script: without their dots, of another form, and small capitals."""
+
+FRAMED = str.maketrans(
+    {chr(start + at): chr(ord("A") + at) for start in (0x1F150, 0x1F170) for at in range(26)}  # white on black
+)
+LETTERS = CYRILLIC | GREEK | LATIN | FRAMED
 SOFT_HYPHEN = "\xad"
 MARKS = re.compile("[\u034f\u115f\u1160\u180b-\u180f\u3164\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 """Characters that no font draws but that are not of the category of format characters (Cf)."""
 
 PLAIN = re.compile("[\x00-\x7f\xc0-\xff]*")  # nothing invisible, nothing that looks like something else
 BLANK = "\u2800"  # Braille without a dot
-LINES = re.compile("[\u02d7\u2043\u2212\u2796\u30fc]")  # lines that are not of the category of dashes (Pd)
-WHOLE = re.compile(r"([0-9]+)[.,]0*")
-THOUSANDS = re.compile(r"[1-9][0-9]{0,2}(?:([.,'\u2019])[0-9]{3})(?:\1[0-9]{3})*")
-EXPONENT = re.compile(r"([0-9])(?:[.,]([0-9]+))?e\+([0-9]{2})")  # as a spreadsheet shows a long number
-MOST_ZEROS = 15  # a spreadsheet keeps no more digits
-MIDNIGHT = re.compile(r"(?<=[0-9]{4}-[0-9]{2}-[0-9]{2})[ T]00:00(?::00(?:\.0+)?)?$")
-TEXT_MARK = re.compile(r"['\u2018\u2019]+(?=\w)")  # a spreadsheet's mark of a number that is text
+LINES = re.compile("[\u02d7\u2043\u2212\u2500\u2501\u23af\u2796\u30fc\u3161]")
+"""Lines that are not of the category of dashes (Pd)."""
+
+QUOTES = str.maketrans(
+    dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u02b9\u02bc\xb4", "'")
+    | dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\xab\xbb", '"')
+    | dict.fromkeys("\u2044\u2215", "/")
+)
+NO_FILE_NAME = str.maketrans("/\\:", "---")
+"""What a file name cannot hold, and what stands there in its place."""
+
+QUOTED = re.compile(r"(?:=?[\"'`\s])+")  # '17 and ="17" are how a spreadsheet is made to keep text
+NUMBERED = re.compile(r"(?:#|n[or]\.)\s*(?=[0-9])")
+BEHIND = re.compile(r"[.,;:_\s]+$")
+UNDERSCORES = re.compile("_+")
 WORDS = re.compile(r"[\W_]+")
 PADDING = re.compile(r"(?<![0-9])(?<![0-9][.,])0+(?=[0-9])")
 
@@ -32,54 +65,71 @@ PADDING = re.compile(r"(?<![0-9])(?<![0-9][.,])0+(?=[0-9])")
 def part_key(name: str, *, gap: str = "") -> str:
     """Return the key that all spellings of a part's name share; the key of a key is the key itself.
 
-    Alike are: upper and lower case; full width, superscript and other forms of one character (Unicode's NFKC); digits
-    of any script; Cyrillic and Greek letters that look like Latin ones; dashes of any kind and the underscore, which
-    file names have in place of a dash; characters that are invisible; spaces; a number and the same with a point and
-    zeros, as a column of numbers with gaps is written; zeros before a number, as a spreadsheet drops them; ``100000``
-    and ``1E+05``, as a spreadsheet shows it; an apostrophe before a name; a date and the same with the time 00:00.
+    Alike are:
+
+    - upper and lower case; full width, superscript and other forms of one character (Unicode's NFKC); digits of any
+      script; Cyrillic, Greek and phonetic letters that look like Latin ones; characters that are invisible; spaces;
+    - dashes of any kind and the underscore, the slash and the colon: file names have the one in place of the other;
+    - a number and the same with a point and zeros, as a column of numbers with gaps is written; ``1,5`` and ``1.5``;
+      zeros before a number, as a spreadsheet drops them;
+    - a date and the same at midnight, or with its parts in another order where the order is certain;
+    - a name and the same in quotation marks, behind an apostrophe, ``#``, ``No.`` or ``Nr.``, or before a point,
+      a comma or an underscore at its end.
 
     Not alike are ``1.5`` and ``15``, ``1.05`` and ``1.5``, ``1e3`` and ``1000``, ``1-12`` and ``11-2``, ``P17`` and
-    ``P-17`` (a die's coordinate may be negative), ``P10`` and ``P1O`` (a human reader has to know).
+    ``P-17`` (a die's coordinate may be negative), ``P1,2`` and ``P12``, ``P10`` and ``P1O`` (a human reader has to
+    know), a date and the same at another time of the day, ``03/05/2024`` and ``05/03/2024`` and either with a date
+    whose order is certain.
 
     Args:
         name: The name.
         gap: What a space stands for.
     """
-    return PADDING.sub("", _padded(name, gap))
+    return PADDING.sub("", plain_number(_plain(name, gap)))
 
 
 def part_keys(name: str) -> set[str]:
     """Return the keys of a name, one for each way to read it; two spellings of one part share one.
 
-    A space stands for nothing or for a dash; so does the soft hyphen, which is drawn at the end of a line alone.
-    ``1,000`` is 1 or 1000.
+    A space stands for nothing or for a dash; so does the soft hyphen, which is drawn at the end of a line alone. What
+    else a number stands for: :func:`csam_lightning.data.numerals.other_readings`.
     """
-    keys = {part_key(name)}
-    if SOFT_HYPHEN in name:
-        keys.add(part_key(name.replace(SOFT_HYPHEN, "-")))
-    if len(name.split()) > 1:
-        keys.add(part_key(name, gap="-"))
-    grouped = THOUSANDS.fullmatch(look(name))
-    if grouped:
-        keys.add(part_key(look(name).replace(grouped[1], "")))
-    return keys
+    return {PADDING.sub("", reading) for reading in _readings(name, _plain(name, ""))}
 
 
 def spellings(names: list[str]) -> list[list[str]]:
     """Return the groups of different names that are spellings of one part, in the order of their first names.
 
     Words of one length that differ by the places of their zeros, such as hexadecimal ``0a07`` and ``00a7``, are two.
+    Where the names hold thousands in groups (``1,001``), ``1,000`` is no ``1``.
     """
-    groups: dict[str, list[str]] = {}
-    for name in dict.fromkeys(names):
-        for key in part_keys(name):
-            groups.setdefault(key, []).append(name)
-    found = {tuple(group): None for group in groups.values() if len(group) > 1 and _any_alike(group)}
-    return [list(group) for group in found]
+    names = list(dict.fromkeys(names))
+    plain = [_plain(name, "") for name in names]
+    grouped = any(map(is_surely_grouped, plain))
+    groups: dict[str, dict[str, str]] = {}
+    for name, text in zip(names, plain, strict=True):
+        skipped = plain_number(text) if grouped and is_maybe_grouped(text) else None
+        for reading in _readings(name, text):
+            if reading != skipped:
+                groups.setdefault(PADDING.sub("", reading), {}).setdefault(name, reading)
+    found = {tuple(group): None for group in groups.values() if len(group) > 1 and _any_alike(group.values())}
+    named = {frozenset(pair) for group in found for pair in combinations(group, 2)}
+    pairs = [(names[min(pair)], names[max(pair)]) for pair in rounded(plain)]
+    return [list(group) for group in [*found, *(pair for pair in pairs if frozenset(pair) not in named)]]
 
 
-def _any_alike(names: list[str]) -> bool:
-    padded = [WORDS.split(_padded(name, "")) for name in names]
+def _readings(name: str, plain: str) -> list[str]:
+    """Return the ways to read a name, numbers with the zeros before them; the usual one comes first."""
+    readings = [plain_number(plain), *(other_readings(plain) if plain[:1].isdigit() else ())]
+    if SOFT_HYPHEN in name:
+        readings.append(plain_number(_plain(name.replace(SOFT_HYPHEN, "-"), "")))
+    if len(name.split()) > 1:
+        readings.append(plain_number(_plain(name, "-")))
+    return readings
+
+
+def _any_alike(readings: Iterable[str]) -> bool:
+    padded = [WORDS.split(reading) for reading in readings]
     return any(_are_alike(one, other) for one, other in combinations(padded, 2))
 
 
@@ -92,8 +142,8 @@ def look(text: str) -> str:
     """Return what a reader sees of a text: look-alike characters as one, invisible ones left out."""
     if PLAIN.fullmatch(text):
         return " ".join(text.split())
-    text = unicodedata.normalize("NFKC", text.replace(BLANK, " "))
-    text = unicodedata.normalize("NFD", text).translate(CYRILLIC).translate(GREEK).translate(LATIN)
+    text = unicodedata.normalize("NFKC", text.replace(BLANK, " ").translate(LUNATE))
+    text = unicodedata.normalize("NFD", text).translate(LETTERS)
     seen = "".join(map(_seen, unicodedata.normalize("NFKC", text)))
     return " ".join(unicodedata.normalize("NFKC", seen).split())
 
@@ -114,6 +164,8 @@ def _seen(sign: str) -> str:
             return "-"
         case "Nd":
             return str(unicodedata.decimal(sign))
+        case "No" if unicodedata.digit(sign, None) is not None:  # a digit in a black disc
+            return str(unicodedata.digit(sign))
     return "-" if LINES.match(sign) else sign
 
 
@@ -121,22 +173,21 @@ def _is_plain(sign: str) -> bool:
     return sign.isprintable() and (sign.isspace() or look(sign) == sign)
 
 
-def _padded(name: str, gap: str) -> str:
-    """Return the key of a name whose numbers still have the zeros before them."""
-    seen = MIDNIGHT.sub("", look(name))
-    mark = TEXT_MARK.match(seen)
-    seen = seen[mark.end() :] if mark else seen
-    text = gap.join(seen.casefold().split()).replace("_", "-")
+def _plain(name: str, gap: str) -> str:
+    """Return a name in small letters and plain characters, without marks around it; numbers are as they are."""
+    text = look(name).casefold()
     if not PLAIN.fullmatch(text):  # folding may have made other characters of one
-        text = gap.join(look(text).casefold().split())
-    whole = WHOLE.fullmatch(text)
-    return whole[1] if whole else _written_out(text)
+        text = look(text).casefold()
+    if not text.isascii():
+        text = text.translate(QUOTES)
+    text = _bare(text)
+    text = dated(text) if text[:1].isdigit() else text
+    return UNDERSCORES.sub("-", gap.join(text.split())).translate(NO_FILE_NAME)
 
 
-def _written_out(text: str) -> str:
-    """Return a whole number that a spreadsheet has shortened, ``1.2e+05``, with all digits; other texts as they are."""
-    found = EXPONENT.fullmatch(text)
-    if found is None:
-        return text
-    digits, zeros = found[1] + (found[2] or ""), int(found[3]) - len(found[2] or "")
-    return digits + "0" * zeros if 0 <= zeros <= MOST_ZEROS else text
+def _bare(text: str) -> str:
+    """Return a text without quotation marks around it, a sign for a number before it and marks behind it."""
+    opened = QUOTED.match(text)
+    bare = text[opened.end() :].rstrip("\"' ") if opened else text
+    bare = BEHIND.sub("", NUMBERED.sub("", bare, count=1) if NUMBERED.match(bare) else bare)
+    return bare or text
