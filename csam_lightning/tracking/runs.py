@@ -152,11 +152,11 @@ def checkpoints_are_whole(artifacts: Mapping[Path, str]) -> bool:
 def checkpoints_are_kept(client: "MlflowClient", run_id: str, artifacts: Mapping[Path, str]) -> bool:
     """Return whether a store in this machine's file system has each checkpoint among ``artifacts`` as it was sent.
 
-    True for other stores, which are not asked.
+    True for other stores, which are not asked, and where the run's folder is not on this machine.
     """
     place = _local_folder(client, run_id)
     checkpoints = [file for file, folder in artifacts.items() if folder == CHECKPOINTS and file.is_file()]
-    return place is None or all(_same(file, place / CHECKPOINTS / file.name) for file in checkpoints)
+    return place is None or not place.is_dir() or all(_same(file, place / CHECKPOINTS / file.name) for file in checkpoints)
 
 
 def _same(file: Path, copy: Path) -> bool:
