@@ -30,8 +30,8 @@ def main(config: DictConfig) -> None:
         InputError: A scan cannot be read or holds no unit, a setting makes no sense, or the folder is in use.
     """
     with loading():
+        from csam_lightning.data.palette import palette_names, parse_palette
         from csam_lightning.trays.dataset import common_palette, cut_trays, scan_files
-        from csam_lightning.trays.palette import palette_names, parse_palette
 
     settings = typed(config, CropConfig)
     if settings.gap < 0:

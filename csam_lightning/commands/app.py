@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 
 from csam_lightning.cli import typed
 from csam_lightning.config import Name, TrackingConfig, check_sound
+from csam_lightning.data.palette import parse_palette
 from csam_lightning.errors import InputError
 from csam_lightning.evaluation.conformal import Unit
 from csam_lightning.evaluation.model_scores import operating_point, with_sound
@@ -30,7 +31,6 @@ from csam_lightning.predicting.device import Accelerator, device_for
 from csam_lightning.predicting.review import ReviewRule, facts_of, limits
 from csam_lightning.predicting.sources import FileScans
 from csam_lightning.registry.find import load_model
-from csam_lightning.trays.palette import parse_palette
 
 RECONNECT_SECONDS = 30.0  # a browser that was away so long gets its page back as it was
 GRACE_SECONDS = 2  # for requests under way at Ctrl-C

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from csam_lightning.cli import typed
 from csam_lightning.config import Name, TrackingConfig, check_sound
+from csam_lightning.data.palette import palette_names, parse_palette
 from csam_lightning.errors import InputError, RunFailedError
 from csam_lightning.evaluation.conformal import Unit
 from csam_lightning.evaluation.model_scores import operating_point, with_sound
@@ -27,7 +28,6 @@ from csam_lightning.predicting.trays import judge_trays, palette_of
 from csam_lightning.progress import console, track, wide_console
 from csam_lightning.registry.find import load_model
 from csam_lightning.trays.dataset import scan_files
-from csam_lightning.trays.palette import palette_names, parse_palette
 
 
 class Overlays(StrEnum):

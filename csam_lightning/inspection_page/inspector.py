@@ -24,9 +24,9 @@ from csam_lightning.predicting.trays import judge_trays, palette_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from csam_lightning.data.palette import Palette
     from csam_lightning.inspection_page.uploads import Upload
     from csam_lightning.model.ensemble import Ensemble
-    from csam_lightning.trays.palette import Palette
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class Inspector:
         ensemble: The model, on the device that is to work.
         rule: When a person is to look.
         package_pattern: Gives a file's package by its name.
-        palette: Colours of trays, see :mod:`csam_lightning.trays.palette`; None: read from each.
+        palette: Colours of trays, see :mod:`csam_lightning.data.palette`; None: read from each.
         gap: As :func:`csam_lightning.trays.finding.find_units`.
         batch_size: Scans that the networks look at together.
         worker: The thread.

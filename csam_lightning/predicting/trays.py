@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from csam_lightning.data.colour_rule import Overlay
+from csam_lightning.data.palette import Palette, Pixels, find_palette, merge_palettes, parse_palette
 from csam_lightning.errors import InputError
 from csam_lightning.evaluation.operating_point import SOUND, is_delamination
 from csam_lightning.predicting.judging import BATCH, Judged, Verdict, judge_scans
@@ -13,7 +14,6 @@ from csam_lightning.predicting.scans import Scan
 from csam_lightning.progress import console, track
 from csam_lightning.trays.dataset import COLOUR, read_tray, told, unit_paths
 from csam_lightning.trays.overview import GREEN, ORANGE, Colour, paint
-from csam_lightning.trays.palette import Palette, Pixels, find_palette, merge_palettes, parse_palette
 from csam_lightning.trays.tray import Tray, cut_tray
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def judge_trays(
         ensemble: The model.
         files: Trays.
         rule: When a person is to look.
-        palette: Colours of trays in false colour from low to high amplitude, see :mod:`csam_lightning.trays.palette`.
+        palette: Colours of trays in false colour from low to high amplitude, see :mod:`csam_lightning.data.palette`.
         gap: As :func:`csam_lightning.trays.finding.find_units`.
         painted: Takes a tray's name and its picture, uint8 of shape (height, width, 3).
         batch_size: Units that the networks look at together.

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from csam_lightning.evaluation.clusters import Rate
+from csam_lightning.evaluation.operating_point import is_delamination
 from csam_lightning.progress import counted
 from csam_lightning.reporting.cells import ReportCell
 from csam_lightning.reporting.choice import OUR_RULE, Difference, Recommendation
 from csam_lightning.reporting.comparison import BY_LIKELIEST, Comparison, Group, work_shown
-from csam_lightning.reporting.evidence import ErrorRate, ErrorRates
+from csam_lightning.reporting.evidence import ErrorRates
 
-DELAMINATION = {"A", "B", "C", "D"}
 AGAIN = "Run the training command again: finished folds are not trained again."
 FEW_PACKAGES = 30
 """With fewer clusters, bootstrap intervals are too narrow (Cameron, Gelbach & Miller 2008, table 2)."""
@@ -157,12 +158,12 @@ def _errors(rates: ErrorRates | None, classes: Sequence[str]) -> list[str]:
             f"As the calibrated model judges, {errors}.",
             "The choice between cells did not look at these two rates.",
         ]
-    if set(classes) == DELAMINATION:
+    if is_delamination(classes):
         return [f"Escape and overkill are not among its results. {AGAIN}"]
     return []
 
 
-def _share(rate: ErrorRate) -> str:
+def _share(rate: Rate) -> str:
     return f"{100 * rate.value:.1f} % ({100 * rate.low:.1f} to {100 * rate.high:.1f})"
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from csam_lightning.evaluation.operating_point import DELAMINATION, is_delamination
 from csam_lightning.figures.cell import Matrix, draw_confusion, draw_curves
 from csam_lightning.figures.style import shown
 from csam_lightning.reporting import evidence
@@ -10,8 +11,7 @@ from csam_lightning.reporting.cells import ReportCell, fold_count, scan_count, s
 from csam_lightning.reporting.document import Item
 from csam_lightning.reporting.figures_data import (
     MOST_METALLIZATIONS,
-    PAPER_CLASSES,
-    REGIONS,
+    NAMED_REGIONS,
     UNKNOWN,
     counts_after,
     counts_before,
@@ -92,7 +92,7 @@ def confusion_item(store: "StoreReader", cells: Sequence[ReportCell], chosen: Ch
         "The ensemble of the folds on the test split, which is neither balanced nor augmented nor trained on; macro "
         f"averages. {'. '.join(counts)}. "
     )
-    theirs = PAPER if pair is papers and all(set(scores.classes) == PAPER_CLASSES for _, scores in judged) else {}
+    theirs = PAPER if pair is papers and all(is_delamination(scores.classes) for _, scores in judged) else {}
     if theirs:
         text += "The paper's numbers are those of its own 86 test scans, which are not public."
     else:
@@ -137,7 +137,7 @@ def metallization_item(store: "StoreReader", cells: Sequence[ReportCell], scans:
     name, title = "figure_8", "Figure 8: delamination by metallization"
     if scans is None:
         return Item(name, title, f"scans.csv {NOT_LOGGED}")
-    if not set(scans["label"].dropna()) <= PAPER_CLASSES:
+    if not set(scans["label"].dropna()) <= set(DELAMINATION):
         return Item(name, title, "The classes are not A to D, so which region they mean is not known.")
     shares = delaminated(scans)
     if not len(shares):
@@ -151,7 +151,7 @@ def metallization_item(store: "StoreReader", cells: Sequence[ReportCell], scans:
     if metals > MOST_METALLIZATIONS:
         text += f" The first {MOST_METALLIZATIONS} of {metals} metallizations are drawn, the table has all."
     text += " Left: one package at its first and last read-out." if pictures else " The store holds no example scans."
-    header = ["metallization", "cycles", "scans", *REGIONS]
+    header = ["metallization", "cycles", "scans", *NAMED_REGIONS]
     rows: list[list[Entry]] = [
         [str(row[0]), int(row[1]), int(row[2]), *map(float, row[3:])] for row in shares[header].itertuples(index=False)
     ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from csam_lightning.evaluation.clusters import Rate
 from csam_lightning.figures.cell import CURVES
 from csam_lightning.reporting.cells import ReportCell
 from csam_lightning.tracking.reading import StoredRun, StoreReader
@@ -66,21 +67,6 @@ class SplitScores:
 
 
 @dataclass(frozen=True)
-class ErrorRate:
-    """A share of scans with its 95 % confidence interval by package, as in ``result.json``.
-
-    Attributes:
-        value: The share.
-        low: Lower end of the interval.
-        high: Upper end of the interval.
-    """
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
 class ErrorRates:
     """Out-of-fold errors of a cell after calibration.
 
@@ -91,8 +77,8 @@ class ErrorRates:
     """
 
     accuracy: float
-    escape: ErrorRate
-    overkill: ErrorRate
+    escape: Rate
+    overkill: Rate
 
 
 @dataclass(frozen=True)

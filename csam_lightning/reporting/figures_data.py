@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from csam_lightning.evaluation.operating_point import DELAMINATION, REGIONS
 from csam_lightning.figures.style import PAGE, class_styles, shown
 
 if TYPE_CHECKING:
@@ -15,10 +16,8 @@ if TYPE_CHECKING:
 
     from csam_lightning.reporting.evidence import Example
 
-REGIONS = {"die pad": ("A", "C"), "bond pad": ("B", "C")}
-"""Region → classes in which it is delaminated."""
-
-PAPER_CLASSES = {"A", "B", "C", "D"}
+NAMED_REGIONS = {region.replace("_", " "): classes for region, classes in REGIONS.items()}
+"""Regions as people read them → classes in which they are delaminated."""
 MOST_METALLIZATIONS = 6
 """More rows would not fit a page."""
 UNKNOWN = -1
@@ -109,9 +108,9 @@ def delaminated(scans: "pd.DataFrame") -> "pd.DataFrame":
         or read-outs are unknown.
     """
     known = scans[scans["split"] == "train"].dropna(subset=["metallization", "cycles", "label"])
-    flags = {region: known["label"].isin(classes) for region, classes in REGIONS.items()}
+    flags = {region: known["label"].isin(classes) for region, classes in NAMED_REGIONS.items()}
     groups = known.assign(**flags).groupby(["metallization", "cycles"])
-    return groups[list(REGIONS)].mean().assign(scans=groups.size()).reset_index()
+    return groups[list(NAMED_REGIONS)].mean().assign(scans=groups.size()).reset_index()
 
 
 def draw_metallizations(shares: "pd.DataFrame", examples: Sequence["Example"]) -> Figure:
@@ -144,8 +143,8 @@ def draw_metallizations(shares: "pd.DataFrame", examples: Sequence["Example"]) -
 
 
 def _draw_shares(axis: "Axes", shares: "pd.DataFrame", name: str) -> None:
-    styles = class_styles(sorted(PAPER_CLASSES))
-    for (region, classes), sign in zip(REGIONS.items(), ("o-", "s--"), strict=True):
+    styles = class_styles(DELAMINATION)
+    for (region, classes), sign in zip(NAMED_REGIONS.items(), ("o-", "s--"), strict=True):
         label = f"{region} ({' or '.join(classes)})"
         cycles = shares["cycles"].to_numpy(dtype=float)
         axis.plot(cycles, shares[region].to_numpy(dtype=float), sign, color=styles[classes[0]].colour, label=label)

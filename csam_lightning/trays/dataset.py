@@ -12,16 +12,16 @@ from PIL import Image
 from csam_lightning.data.colour_rule import Overlay
 from csam_lightning.data.colours import filled
 from csam_lightning.data.images import read_colours
-from csam_lightning.errors import InputError
-from csam_lightning.files import folder_written_atomically
-from csam_lightning.progress import track
-from csam_lightning.trays.overview import paint_numbers
-from csam_lightning.trays.palette import (
+from csam_lightning.data.palette import (
     Palette,
     Pixels,
     find_palette,
     merge_palettes,
 )
+from csam_lightning.errors import InputError
+from csam_lightning.files import folder_written_atomically
+from csam_lightning.progress import track
+from csam_lightning.trays.overview import paint_numbers
 from csam_lightning.trays.tray import Tray, cut_tray
 
 # A JEDEC tray, 136 by 316 mm, at 16 µm; just under the size from which Pillow takes a file for a decompression bomb.

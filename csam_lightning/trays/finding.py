@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from csam_lightning.data.palette import Pixels
 from csam_lightning.errors import InputError
 from csam_lightning.trays.boxes import ALIKE, Box, Size, alike, larger, upright
-from csam_lightning.trays.palette import Pixels
 from csam_lightning.trays.patches import Patch, closed, join_pieces, patches_of
 from csam_lightning.trays.separation import separate
 

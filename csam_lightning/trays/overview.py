@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from csam_lightning.data.palette import Pixels
 from csam_lightning.trays.boxes import Box
-from csam_lightning.trays.palette import Pixels
 from csam_lightning.trays.tray import Tray
 
 Colour = tuple[int, int, int]

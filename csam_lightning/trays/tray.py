@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from csam_lightning.data.palette import Palette, Pixels, to_grey
 from csam_lightning.trays.boxes import Box, axes
 from csam_lightning.trays.finding import find_units
 from csam_lightning.trays.numbering import number
-from csam_lightning.trays.palette import Palette, Pixels, to_grey
 
 MARGIN = 0.05  # of the sides, added on every side: an edge at the very rim of an image is easily lost
 

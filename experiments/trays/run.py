@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from csam_lightning.data.palette import Pixels, find_palette, to_grey
 from csam_lightning.trays.finding import find_units
-from csam_lightning.trays.palette import Pixels, find_palette, to_grey
 from csam_lightning.trays.tray import cut_tray
 
 WINDOW = (240, 180)

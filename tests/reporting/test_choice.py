@@ -10,17 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from csam_lightning.evaluation.clusters import Rate
 from csam_lightning.reporting.advice import Advice, advise, cautions
 from csam_lightning.reporting.candidate_tables import candidate_table, data_size_table
 from csam_lightning.reporting.cells import ReportCell, read_cell
 from csam_lightning.reporting.choice import Recommendation, choose_as_the_paper, choose_ours
 from csam_lightning.reporting.comparison import Comparison, comparable, compared, work_shown
-from csam_lightning.reporting.evidence import ErrorRate, ErrorRates
+from csam_lightning.reporting.evidence import ErrorRates
 from csam_lightning.reporting.out_of_fold import OutOfFold, parsed
 from csam_lightning.reporting.picking import TOLERANCE
 from tests.reporting.conftest import Made, Said, stored
 
-RATES = ErrorRates(0.9, ErrorRate(0.04, 0.01, 0.09), ErrorRate(0.02, 0.0, 0.05))
+RATES = ErrorRates(0.9, Rate(0.04, 0.01, 0.09, 300, 40), Rate(0.02, 0.0, 0.05, 100, 40))
 CASE = tuple[Made, Said | None]
 
 

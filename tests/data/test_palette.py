@@ -6,8 +6,7 @@ import pytest
 from PIL import Image
 
 from csam_lightning.data.colours import look_at
-from csam_lightning.errors import InputError
-from csam_lightning.trays.palette import (
+from csam_lightning.data.palette import (
     Palette,
     find_palette,
     merge_palettes,
@@ -15,6 +14,7 @@ from csam_lightning.trays.palette import (
     parse_palette,
     to_grey,
 )
+from csam_lightning.errors import InputError
 from tests.trays.drawing import SPECTRUM
 
 LEVELS = np.random.default_rng(0).permutation(np.arange(90) % 9).reshape(9, 10)
