@@ -68,6 +68,39 @@ def test_other_numbers_are_other_parts(values: set[int], prefix: str) -> None:
     assert spellings([f"{prefix}{value}" for value in values]) == []
 
 
+SCHEMES = {
+    "trays": lambda one, other: f"A-{one}-{other}",
+    "decimals": lambda one, other: f"{one}.{other % 9 + 1}",
+    "coordinates": lambda one, other: f"x{one - 500}y{other}",
+    "signed": lambda one, other: f"{one - 500}/{other}",
+    "letters": lambda one, other: f"P{one}{string.ascii_uppercase[other % 26]}",
+    "commas": lambda one, other: f"P{one},{other}",
+    "quoted": lambda one, other: f"'{one}-{other}",
+    "days": lambda one, other: f"{one % 28 + 1}-{('Jan', 'Mar', 'Dec')[other % 3]}",
+}
+"""Ways to number parts; two pairs of numbers that are written alike are one part."""
+
+
+@given(
+    st.sampled_from(sorted(SCHEMES)),
+    st.sets(st.tuples(st.integers(0, 1000), st.integers(0, 1000)), min_size=2, max_size=20),
+)
+def test_names_of_one_scheme_never_collide(scheme: str, pairs: set[tuple[int, int]]) -> None:
+    assert spellings(sorted({SCHEMES[scheme](*pair) for pair in pairs})) == []
+
+
+@given(st.integers(1, 10**5), st.integers(0, 9))
+def test_a_digit_more_is_another_part(number: int, digit: int) -> None:
+    for one, other in (
+        (f"P{number}", f"P{number}{digit}"),
+        (f"A-{number}", f"A-{digit}{number}" if digit else f"A-1{number}"),
+        (f"{number}.{digit + 1}", f"{number}{digit + 1}"),
+        (f"P{number},{digit}", f"P{number}{digit}"),
+        (f"{number}E+05", f"{number}"),
+    ):
+        assert spellings([one, other]) == []
+
+
 @given(st.integers(0, 10**6))
 def test_a_number_as_a_column_with_gaps_writes_it(value: int) -> None:
     assert spellings([str(value), f"{float(value):.1f}"]) == [[str(value), f"{value}.0"]]
@@ -86,6 +119,21 @@ def test_a_number_as_a_column_with_gaps_writes_it(value: int) -> None:
         ("P17", "\u2019P17"),
         ("2024-03-05", "2024-03-05 00:00:00"),
         ("2024-03-05", "2024-03-05T00:00"),
+        ("2024-03-05", "2024-03-05 00:00:00+00:00"),
+        ("05.03.2024", "05.03.2024 00:00"),
+        ("3/5/2024", "3/5/2024 12:00:00 AM"),
+        ("20240305", "20240305 0:00"),
+        ("100000", "1E+5"),
+        ("1000", "1,000.0"),
+        ("1000", "1.000,00"),
+        ("-1000", "-1,000"),
+        ("17", '"17"'),
+        ("7", '="007"'),
+        ("17", "+17"),
+        ("P17", "P17,"),
+        ("1-12", "12-Jan"),
+        ("12.3", "12. Mär"),
+        ("MAR1", "1-Mar"),
     ],
 )
 def test_what_a_spreadsheet_makes_of_a_name_is_the_same_part(one: str, other: str) -> None:
@@ -97,6 +145,17 @@ def test_what_a_spreadsheet_makes_of_a_name_is_the_same_part(one: str, other: st
     [
         ("P1,2", "P12"),
         ("1,23", "123"),
+        ("1,000.5", "1000"),
+        ("P17.0", "P17"),
+        ("P1,000", "P1000"),
+        ("P1E+05", "P100000"),
+        ("12-Jan", "1-Dec"),
+        ("12-Jan", "13-Jan"),
+        ("12-Foo", "1-12"),
+        ("05.03.2024 12:00", "05.03.2024"),
+        ("+1", "-1"),
+        ("A+", "A-"),
+        ("A1", "A1'"),
         ("12,34,567", "1234567"),
         ("2024-03-05 00:00", "2024-03-06 00:00"),
         ("2024-03-05 08:30", "2024-03-05"),
@@ -138,6 +197,17 @@ def test_hashes_are_no_spellings_of_each_other() -> None:
         ("Ⅳ", "IV"),
         ("٣", "3"),
         ("straße", "STRASSE"),
+        ("Ԝ1", "w1"),
+        ("ӏ1", "I1"),
+        ("ϲ1", "C1"),
+        ("ΟԚ-7", "OQ-7"),
+        ("օ1", "O1"),
+        ("Ｐ１７", "P17"),
+        ("ⅹ1", "X1"),
+        ("2×3", "2x3"),
+        ("A\u22151", "A/1"),
+        ("A\u22361", "A:1"),
+        ("O\u2019B1", "O'B1"),
         ("Ä1", unicodedata.normalize("NFD", "ä1")),
     ],
 )
