@@ -38,6 +38,7 @@ WORDS: dict[Kind, str] = {
     "read-out": "read-outs",
     "lot": "lots or parts",
     "date": "dates",
+    "mask": "images and their masks",
 }
 
 

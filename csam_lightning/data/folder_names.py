@@ -1,4 +1,4 @@
-"""What folders are called that hold no class of their own: splits, read-outs, lots and dates."""
+"""What folders are called that hold no class of their own: splits, read-outs, lots, dates and masks."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from typing import Literal
 from csam_lightning.data import folder_words as words
 from csam_lightning.data.spelling import look
 
-Kind = Literal["split", "read-out", "lot", "date"]
+Kind = Literal["split", "read-out", "lot", "date", "mask"]
 
 ALL_AT_MOST = 9
 """Numbers up to this may be classes even where some are left out, as grades are."""
@@ -24,28 +24,26 @@ _NUMBER = r"[0-9]+(?:[.,][0-9]+)?"
 _YEAR, _MONTH, _DAY = r"(?:19|20)[0-9]{2}", r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12][0-9]|3[01])"
 _COUNTED = r"[_-]*(?:no|nr)?[_.#-]*"
 
-NAMES: dict[Kind, re.Pattern[str]] = {
-    kind: re.compile(expression)
-    for kind, expression in {
-        "split": rf"{words.SPLITS}(?:[_-]?{words.SPLIT_ENDS})*|{words.NUMBERED_SPLITS}[_-]?[0-9]+",
-        "date": (
-            rf"{_YEAR}[ ._-]?(?:[wq][0-9]{{1,2}}|0[1-9]|1[0-2])(?:[ ._-]?[0-3][0-9])?(?:[ ._t-][0-9 .:_-]+)?"
-            rf"|{words.MONTHS}[ ._-]?(?:{_YEAR}|[0-9]{{2}})|(?:{_YEAR}|[0-9]{{2}})[ ._-]?{words.MONTHS}"
-            rf"|{_DAY}[ ._-]{_MONTH}[ ._-](?:{_YEAR}|[0-9]{{2}})|{_YEAR}[._-]{_MONTH}[._-]{_DAY}|{_MONTH}[._-]{_YEAR}"
-            rf"|{_YEAR}年(?:{_MONTH}月(?:{_DAY}日)?)?"
-        ),
-        "read-out": (
-            rf"{_NUMBER}[_-]?{words.UNITS}|[0-9]{{2,}}[次回]"
-            rf"|(?:{words.BEFORE_NUMBERS}[ _=-]?)+{_NUMBER}[_-]?{words.UNITS}?"
-            rf"|(?:t[_-]?0|t[_-]?[0-9]{{2,}}|t0[0-9])|{words.STATES}"
-        ),
-        "lot": (
-            rf"{words.LOTS}(?:{_COUNTED}[0-9]|[_.#-]+[a-z]{{1,3}}[_.-]?[0-9])[a-z0-9_.-]*"
-            rf"|{words.LOTS_OF_LETTERS}[a-z]{{1,3}}[0-9][a-z0-9_.-]*|{words.SERIES}{_COUNTED}[a-z]?[0-9]+[a-z]?"
-            rf"|(?:{words.LOTS}|{words.SERIES})[_.#-]+[a-z]|{words.NUMBERED_LOTS}|[lwps](?:0[0-9]+|[0-9]{{2,}})"
-        ),
-    }.items()
+_EXPRESSIONS: dict[Kind, str] = {
+    "split": rf"{words.SPLITS}(?:[_-]?{words.SPLIT_ENDS})*|{words.NUMBERED_SPLITS}[_-]?[0-9]+",
+    "date": (
+        rf"{_YEAR}[ ._-]?(?:[wq][0-9]{{1,2}}|0[1-9]|1[0-2])(?:[ ._-]?[0-3][0-9])?(?:[ ._t-][0-9 .:_-]+)?"
+        rf"|{words.MONTHS}[ ._-]?(?:{_YEAR}|[0-9]{{2}})|(?:{_YEAR}|[0-9]{{2}})[ ._-]?{words.MONTHS}"
+        rf"|{_DAY}[ ._-]{_MONTH}[ ._-](?:{_YEAR}|[0-9]{{2}})|{_YEAR}[._-]{_MONTH}[._-]{_DAY}|{_MONTH}[._-]{_YEAR}"
+        rf"|{_YEAR}年(?:{_MONTH}月(?:{_DAY}日)?)?"
+    ),
+    "read-out": (
+        rf"{_NUMBER}[_-]?{words.UNITS}|[0-9]{{2,}}[次回]"
+        rf"|(?:{words.BEFORE_NUMBERS}[ _=-]?)+{_NUMBER}[_-]?{words.UNITS}?"
+        rf"|(?:t[_-]?0|t[_-]?[0-9]{{2,}}|t0[0-9])|{words.STATES}"
+    ),
+    "lot": (
+        rf"{words.LOTS}(?:{_COUNTED}[0-9]|[_.#-]+[a-z]{{1,3}}[_.-]?[0-9])[a-z0-9_.-]*"
+        rf"|{words.LOTS_OF_LETTERS}[a-z]{{1,3}}[0-9][a-z0-9_.-]*|{words.SERIES}{_COUNTED}[a-z]?[0-9]+[a-z]?"
+        rf"|(?:{words.LOTS}|{words.SERIES})[_.#-]+[a-z]|{words.NUMBERED_LOTS}|[lwps](?:0[0-9]+|[0-9]{{2,}})"
+    ),
 }
+NAMES = {kind: re.compile(expression) for kind, expression in _EXPRESSIONS.items()}
 """Whole names as :func:`_folded` writes them, by what they stand for. A number alone is judged by :func:`kinds`."""
 
 
@@ -67,16 +65,11 @@ def kinds(names: Sequence[str]) -> dict[str, Kind]:
 
     Numbers alone are read-outs, unless they count from 0 or 1 without a gap, as codes of classes do, or are all so
     small that they may be grades. Numbers from 0 between what all names share are read-outs too, unless they are
-    percents or a word for a grade stands before them. Several months are dates, words for before and after read-outs.
+    percents or a word for a grade stands before them. Several months or days are dates, words for before and after
+    are read-outs; masks are none of the classes beside images.
     """
     found = {name: kind(name) for name in names}
-    folded = {name: _folded(name) for name in names}
-    months = [name for name in names if re.fullmatch(words.MONTHS, folded[name])]
-    if len(months) > 1:  # one alone may be a class
-        found |= dict.fromkeys(months, "date")
-    for pair in words.PAIRS:
-        if pair <= set(folded.values()):
-            found |= {name: "read-out" for name in names if folded[name] in pair}
+    found |= _side_by_side(names)
     dimensions = [name for name in names if look(name).casefold() in DIMENSIONS]
     if not any(found[name] == "read-out" for name in names if name not in dimensions):
         found |= dict.fromkeys(dimensions)
@@ -91,6 +84,23 @@ def kinds(names: Sequence[str]) -> dict[str, Kind]:
     if not _are_codes(sorted(numbers.values())):
         found |= dict.fromkeys(numbers, "read-out")
     return {name: kind for name, kind in found.items() if kind is not None}
+
+
+def _side_by_side(names: Sequence[str]) -> dict[str, Kind]:
+    """Return what names stand for that may be classes where they are alone."""
+    found: dict[str, Kind] = {}
+    folded = {name: _folded(name) for name in names}
+    for days in (words.MONTHS, words.WEEKDAYS):
+        dated = [name for name in names if re.fullmatch(days, folded[name])]
+        if len(dated) > 1:  # one alone may be a class
+            found |= dict.fromkeys(dated, "date")
+    masks = [name for name in names if re.fullmatch(words.MASKS, folded[name])]
+    if masks and any(re.fullmatch(words.IMAGES, name) for name in folded.values()):
+        found |= {name: "mask" for name in names if name in masks or re.fullmatch(words.IMAGES, folded[name])}
+    for pair in words.PAIRS:
+        if pair <= set(folded.values()):
+            found |= {name: "read-out" for name in names if folded[name] in pair}
+    return found
 
 
 def _numbers_between(names: Sequence[str]) -> list[int]:

@@ -30,9 +30,9 @@ UNITS = _any_of(
     "k x?[_-]?reflows?",
 )
 BEFORE_NUMBERS = _any_of(
-    "cyc(?:l|le|les|s)? zyk(?:len|lus)? cicl[oi]s? cykle? サイクル 循环 循環 tcs? tct ctc tst tcb thb u?_?b?hast htsl",
-    "htst ltsl htol read[_-]?(?:out|point)? ro after post nach apres despues dopo depois hours? days? tag weeks? msl",
-    "precon reflow",
+    "cyc(?:l|le|les|s)? zyk(?:len|lus)? cicl[oi]s? cykle? サイクル 循环 循環 tcs? tct ctc tst tcb thb ir u?_?b?hast",
+    "htsl htst ltsl htol read[_-]?(?:out|point)? ro after post nach apres despues dopo depois hours? days? tag weeks?",
+    "msl precon reflow",
 )
 STATES = _any_of(
     "initial time[_-]?(?:zero|0) as[_-]?received pre post before after vorher nachher bol eol",
@@ -70,6 +70,15 @@ MONTHS = _any_of(
     "styczen luty marzec kwiecien maj czerwiec lipiec sierpien wrzesien pazdziernik listopad grudzien",
     "(?:0?[1-9]|1[0-2])月",
 )
+WEEKDAYS = _any_of(
+    "mon(?:day)? tue(?:sday)? wed(?:nesday)? thu(?:rsday)? fri(?:day)? sat(?:urday)? sun(?:day)?",
+    "montag dienstag mittwoch donnerstag freitag samstag sonnabend sonntag",
+    "lundi mardi mercredi jeudi vendredi samedi dimanche lunes martes miercoles jueves viernes sabado domingo",
+    "lunedi martedi mercoledi giovedi venerdi sabato domenica maandag dinsdag woensdag donderdag vrijdag zaterdag",
+    "zondag [月火水木金土日]曜日?",
+)
+IMAGES = _any_of("images? imgs? pictures? scans? raw")
+MASKS = _any_of("masks? labels? annotations? ground[_-]?truths? gt overlays? seg(?:mentations?)?")
 GRADES = _any_of(
     "grade class klasse level stufe type? typ mode kategorie category score bin delam void defect severity"
 )

@@ -40,9 +40,13 @@ MIDNIGHT = re.compile(
 )
 """A date with the time 00:00, as a spreadsheet or pandas writes a date alone."""
 
-WRAPPED = re.compile(r"""=?"([^"]+)"|'([^']+)'""")  # quotes that were kept, ="007" being a spreadsheet's formula
+WRAPPED = re.compile(r"""(?:="|b?")([^"]+)"|b?'([^']+)'|\[([^][]+)\]|\(([^()]+)\)""")
+"""Quotes and brackets that programs kept around a cell's text; ``="007"`` is a spreadsheet's formula."""
+
 MARK = re.compile(r"^'+(?=\w)|^\+(?=[0-9]+(?:[.,]0*)?$)")  # a spreadsheet's mark of text; a number's plus
-TAIL = re.compile(r"(?<=[^\W_])[.,;:]+$")  # the rest of a list
+TAIL = re.compile(r"(?<=[^\W_])(?:[.,;:]+|\.(?:png|tiff?|bmp|jpe?g))$", re.IGNORECASE)  # a list's rest, a file's ending
+JOINTS = re.compile(r"(?<=[^\W\d_])[./:#](?=\w)|(?<=\w)[./:#](?=[^\W\d_])")  # a number's point is none
+UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"})
 DAY_MONTH = re.compile(r"([0-9]{1,2})[-. ]+([^\W\d_]{3,4})|([^\W\d_]{3,4})[-. ]+([0-9]{1,2})")
 MONTHS = ("jan", "feb", "mar mär mrz", "apr", "may mai", "jun", "jul", "aug", "sep sept", "oct okt", "nov", "dec dez")
 MONTH = {word: number for number, words in enumerate(MONTHS, 1) for word in words.split()}
@@ -58,7 +62,8 @@ def part_key(name: str, *, gap: str = "") -> str:
     file names have in place of a dash; characters that are invisible; spaces; a number and the same with a point and
     zeros, as a column of numbers with gaps is written; zeros before a number, as a spreadsheet drops them; ``100000``
     and ``1E+05``, as a spreadsheet shows it; a plus before a number; an apostrophe before a name, quotes around it,
-    the formula ``="007"``, a point or comma behind it; a date and the same with the time 00:00.
+    brackets, the formula ``="007"``, a comma behind it or the ending of an image file; a date and the same with the
+    time 00:00; a point, stroke, colon or number sign beside a letter and a dash, ``LOT1.P7`` and ``LOT1-P7``.
 
     Not alike are ``1.5`` and ``15``, ``1.05`` and ``1.5``, ``1e3`` and ``1000``, ``1-12`` and ``11-2``, ``P1,2`` and
     ``P12``, ``P17.0`` and ``P17`` (a letter makes no number), ``P17`` and ``P-17`` (a die's coordinate may be
@@ -76,7 +81,8 @@ def part_keys(name: str) -> set[str]:
     """Return the keys of a name, one for each way to read it; two spellings of one part share one.
 
     A space stands for nothing or for a dash; so does the soft hyphen, which is drawn at the end of a line alone.
-    ``1,000`` is 1 or 1000; ``1,000.0`` is 1000.
+    ``1,000`` is 1 or 1000; ``1,000.0`` is 1000. An umlaut may be written with an e, and ``Ã¼`` is an ü in another code
+    page. An accent makes another letter: ``é1`` and ``e1`` are two parts.
     """
     keys = {part_key(name)}
     if SOFT_HYPHEN in name:
@@ -86,7 +92,17 @@ def part_keys(name: str) -> set[str]:
     grouped = THOUSANDS.fullmatch(_bare(look(name)))
     if grouped:
         keys.add(part_key(grouped[1].replace(grouped[2], "")))
+    if not name.isascii():
+        keys |= {part_key(other) for other in (look(name).translate(UMLAUTS), _decoded(name))}
     return keys
+
+
+def _decoded(name: str) -> str:
+    """Return a name in UTF-8 that was read as Windows' code page, as it was written; other names as they are."""
+    try:
+        return name.encode("cp1252").decode()
+    except UnicodeError:
+        return name
 
 
 def dated_keys(name: str) -> set[str]:
@@ -176,7 +192,7 @@ def _padded(name: str, gap: str) -> str:
     text = gap.join(seen.casefold().split()).replace("_", "-")
     if not PLAIN.fullmatch(text):  # folding may have made other characters of one
         text = gap.join(look(text).casefold().split())
-    text = _bare(text)
+    text = JOINTS.sub("-", _bare(text))
     whole = WHOLE.fullmatch(text)
     return whole[1] if whole else _written_out(text)
 
@@ -184,7 +200,7 @@ def _padded(name: str, gap: str) -> str:
 def _bare(text: str) -> str:
     """Return a text without what programs put around a cell's text: quotes, a mark before it, a comma behind it."""
     wrapped = WRAPPED.fullmatch(text)
-    inner = wrapped[1] or wrapped[2] if wrapped else TAIL.sub("", MARK.sub("", text))
+    inner = wrapped[wrapped.lastindex or 0] if wrapped else TAIL.sub("", MARK.sub("", text))
     return text if inner == text else _bare(inner.strip())
 
 
@@ -193,5 +209,6 @@ def _written_out(text: str) -> str:
     found = EXPONENT.fullmatch(text)
     if found is None:
         return text
-    digits, zeros = found[1] + (found[2] or ""), int(found[3]) - len(found[2] or "")
+    fraction = (found[2] or "").rstrip("0")
+    digits, zeros = found[1] + fraction, int(found[3]) - len(fraction)
     return digits + "0" * zeros if 0 <= zeros <= MOST_ZEROS else text

@@ -23,7 +23,7 @@ from csam_lightning.data.folder_names import kind, kinds
         ("2024-05-01 20240501 01.05.2024 2024_W12 2024-05 März24 Jan_2024 24-oct Février_2024 marzec24", "date"),
         ("2024年3月 2024年 2024年3月5日 03-2024 03.2024 enero2024 Dez.23", "date"),
         ("500ciclos 500cicli 500cykli 500サイクル 500次 96heures 96horas 96ore 96uur 96小时 7jours", "read-out"),
-        ("HAST96 uHAST192 HTSL1000 TCB500 nach500 après500 试验前 eol pre-TC PostReflow", "read-out"),
+        ("HAST96 uHAST192 HTSL1000 TCB500 nach500 après500 试验前 eol post_IR3 pre-TC PostReflow", "read-out"),
     ],
 )
 def test_folders_that_are_no_classes(names: str, meant: str) -> None:
@@ -69,7 +69,8 @@ def test_months_side_by_side_are_dates_and_one_alone_may_be_a_class() -> None:
 
 
 @pytest.mark.parametrize(
-    "names", ["vor nach", "avant après", "antes después", "przed po", "前 后", "Janvier février", "3月 4月"]
+    "names",
+    ["vor nach", "avant après", "antes después", "przed po", "前 后", "Janvier février", "3月 4月", "Montag Dienstag"],
 )
 def test_some_words_are_no_classes_only_side_by_side(names: str) -> None:
     assert sorted(kinds(names.split())) == sorted(names.split())
@@ -92,6 +93,11 @@ def test_grades_and_shares_are_classes(names: str) -> None:
 )
 def test_what_names_do_not_decide_is_refused(names: str) -> None:
     assert sorted(kinds(names.split())) == sorted(names.split())
+
+
+def test_masks_beside_images_are_no_classes() -> None:
+    assert kinds(["images", "masks"]) == {"images": "mask", "masks": "mask"}
+    assert kinds(["masks", "void"]) == kinds(["overlay", "none"]) == {}
 
 
 def test_dimensions_are_classes_and_days_are_none() -> None:

@@ -185,6 +185,7 @@ def test_the_setting_that_is_proposed_takes_the_folders_for_classes(
     assert finding.endswith(f"; {CLASSES}{listed}]'")
     (setting,) = shlex.split(finding.rpartition("set ")[2])
     read = OverridesParser.create().parse_override(setting).value()
+    assert isinstance(read, list)
     classes = [str(name) for name in read]
     assert sorted(classes) == sorted(names)
     assert folder.findings(need_packages=False, classes=classes) == []
