@@ -34,7 +34,7 @@ _EXPRESSIONS: dict[Kind, str] = {
     ),
     "read-out": (
         rf"{_NUMBER}[_-]?{words.UNITS}|[0-9]{{2,}}[次回]"
-        rf"|(?:{words.BEFORE_NUMBERS}[ _=-]?)+{_NUMBER}[_-]?{words.UNITS}?"
+        rf"|(?:{words.BEFORE_NUMBERS}[ _=-]?){{1,3}}{_NUMBER}[_-]?{words.UNITS}?"
         rf"|(?:t[_-]?0|t[_-]?[0-9]{{2,}}|t0[0-9])|{words.STATES}"
     ),
     "lot": (

@@ -19,7 +19,7 @@ SPLITS = _any_of(
     "訓練 训练 学習 學習 検証 验证 驗證 評価 测试 測試 テスト トレ-ニング バリデ-ション",
 )
 SPLIT_ENDS = _any_of(
-    "sets? splits? data images? scans? daten(?:satz)? bilder 用 デ-タ 数据 數據 セット 集 組 组 [0-9]+"
+    "sets? splits? data images? scans? daten(?:satz)? bilder 用 デ-タ 数据 數據 セット 集 組 组 [0-9]+(?![0-9])"
 )
 NUMBERED_SPLITS = _any_of("fold cv split")
 

@@ -1,5 +1,7 @@
 """Folders that are no classes, by their names."""
 
+import time
+
 import pytest
 
 from csam_lightning.data.folder_names import kind, kinds
@@ -93,6 +95,15 @@ def test_grades_and_shares_are_classes(names: str) -> None:
 )
 def test_what_names_do_not_decide_is_refused(names: str) -> None:
     assert sorted(kinds(names.split())) == sorted(names.split())
+
+
+@pytest.mark.parametrize(
+    "name", ["test" + "1" * 200 + "x", "tc" * 100 + "x", "lot" + "a1" * 100 + "!", "1" * 200 + "x"]
+)
+def test_long_names_are_judged_at_once(name: str) -> None:
+    started = time.perf_counter()
+    assert kind(name) is None
+    assert time.perf_counter() - started < 1
 
 
 def test_masks_beside_images_are_no_classes() -> None:
