@@ -71,9 +71,14 @@ def run(
         return subprocess.CompletedProcess([name, *arguments], process.exitcode, out.read_text(), err.read_text())
 
 
+def _do_nothing() -> None:
+    """Start no further server: that of the tests is there."""
+
+
 def _become(start: _Start) -> None:
     """Be the command; its folds are forked from the same process as it is."""
-    vars(forkserver._forkserver).update(_forkserver_address=start.server, ensure_running=lambda: None)
+    vars(forkserver._forkserver).update(_forkserver_address=start.server, ensure_running=_do_nothing)
+    vars(forkserver).update(ensure_running=_do_nothing)  # the module has its own name for it, which commands call
     for name, stream in (("out", sys.stdout), ("err", sys.stderr)):
         with (start.said / name).open("ab") as file:
             os.dup2(file.fileno(), stream.fileno())

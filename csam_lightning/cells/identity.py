@@ -23,7 +23,7 @@ GENERATION = 2
 
 @dataclass(frozen=True)
 class CellKey:
-    """What tells a cell from every other.
+    """What distinguishes a cell from every other.
 
     Attributes:
         config: Its settings, see :func:`settled`.
@@ -48,11 +48,11 @@ class CellKey:
     def identity(self) -> dict[str, Any]:
         """The settings that touch numbers, and the data's fingerprint.
 
-        Where results go, where data lie and how many folds run side by side touch no number; which folds are
-        trained now is left out too, so that the folds of a cell can be trained one by one. The number of devices is
-        told where there are several: they add numbers up in another order. All of them train by the same strategy. CUDA
-        graphs are named where they are used. How colours become grey, and the version of that, touch the numbers of
-        data sets that are not plain grey alone.
+        Where results go, where data lie and how many folds run side by side touch no number. The choice of folds is
+        left out too, so that the folds of a cell can be trained one by one. Several devices are part of the identity,
+        since they add numbers up in another order; all of them train by the same strategy. CUDA graphs are part of it
+        where they are used. How colours become grey, and the version of that, count only for data sets that are not
+        plain grey.
         """
         settings = asdict(self.config)
         data = {name: settings["data"][name] for name in ("size", "image_size", "batch_size", "protocol", "num_folds")}

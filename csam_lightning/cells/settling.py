@@ -1,4 +1,4 @@
-"""What former processes left undone in MLflow: results not sent, runs shown as running for ever."""
+"""Completes what earlier processes left open in MLflow: results not sent, runs still shown as running."""
 
 from collections.abc import Iterator
 from pathlib import Path

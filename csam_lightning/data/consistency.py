@@ -6,7 +6,7 @@ from itertools import combinations
 from csam_lightning.data.problems import Problem, Severity
 from csam_lightning.data.schema import Rules, nearest
 from csam_lightning.data.slips import is_a_slip
-from csam_lightning.data.spelling import look, part_keys, shown, spellings
+from csam_lightning.data.spelling import look, shown, spellings
 from csam_lightning.data.table import COLUMNS, TextTable
 
 RARE_SHARE = 0.05  # a label this rare beside one that reads alike is taken for a typing error
@@ -186,6 +186,6 @@ def label_problems(table: TextTable) -> list[Problem]:
 def _likeness(frequent: str, rare: str, rarely: bool) -> Severity | None:
     if look(frequent) == look(rare):
         return "error"
-    if part_keys(frequent) & part_keys(rare) or (rarely and is_a_slip(frequent, rare, ALIKE)):
+    if spellings([frequent, rare]) or (rarely and is_a_slip(frequent, rare, ALIKE)):
         return "warning"
     return None

@@ -10,7 +10,7 @@ Decoders give half a picture of such a file without an error, so what each forma
   strips hold none, since no encoder writes them; JPEG strips are checked as JPEG files are.
 - BMP: run-length data must end with their end mark.
 
-Zero bytes behind the end are padding, and sound. An uncompressed TIFF or BMP whose end is zero cannot be told from one
+Zero bytes behind the end are padding, and sound. An uncompressed TIFF or BMP whose end is zero looks the same as one
 that is black there.
 """
 

@@ -204,7 +204,7 @@ def split_packages(
 
 
 def surely_splits(labels: "NDArray[np.str_]", packages: "NDArray[np.str_]", *, num_folds: int) -> bool:
-    """Whether :func:`split_packages` is bound to find a split, as far as can be told without making one.
+    """Whether :func:`split_packages` is bound to find a split, as far as can be known without making one.
 
     Where a fold misses a class of n packages, another fold holds n / (num_folds - 1) of them or more. One can be moved,
     unless each of them is that fold's last one of some other class. These are different classes, so it can as soon as

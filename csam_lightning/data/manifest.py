@@ -84,7 +84,7 @@ def load_manifest(
 
 
 def listing(more: int, root: Path) -> str:
-    """Return the end of a message that tells one of several errors: how many more, and what lists them."""
+    """Return the end of a message that reports one of several errors: how many more, and what lists them."""
     if not more:
         return ""
     return f" (and {more} more: python -m csam_lightning.check data=folder data.root={root} lists all)"

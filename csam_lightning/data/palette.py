@@ -11,7 +11,7 @@ anywhere, so it is inferred:
 - Levels are spread evenly over 0 … 255 in that order.
 
 An inferred order can be wrong: a scanner that shows the sign of the echo uses two palettes in one. A scan that was
-scaled, blurred or compressed holds mixtures of its colours besides, which cannot be told from levels. Whoever knows the
+scaled, blurred or compressed holds mixtures of its colours besides, which look like levels. Whoever knows the
 palette names its colours from low to high amplitude, which is used as it is: each pixel takes the nearest.
 """
 

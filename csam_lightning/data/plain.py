@@ -1,4 +1,4 @@
-"""Files whose pixels have always been read alike, told by their first bytes."""
+"""Files whose pixels all versions read alike, recognised by their first bytes."""
 
 import struct
 

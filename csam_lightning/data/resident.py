@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 class AugmentedBatches:
     """An epoch's batches, made on the device of ``images``: the order is the sampler's, the changes are the plan's.
 
-    Lightning finds :attr:`sampler` and tells it the epoch.
+    Lightning finds :attr:`sampler` and sets its epoch.
 
     Args:
         images: Training images as the plan's augmentation gets them, uint8 of shape (images, 1, side, side).

@@ -1,4 +1,4 @@
-"""The rules that a manifest's cells must keep, and how a broken rule is told."""
+"""The rules that a manifest's cells must keep, and how a broken rule is reported."""
 
 import difflib
 import re

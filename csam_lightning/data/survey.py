@@ -1,4 +1,4 @@
-"""What all scans of a data set decide together: the range of 16-bit samples, and how colours become grey."""
+"""Properties of a whole data set: the range of 16-bit samples, and how colours become grey."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ class Surveyed:
 
     Attributes:
         peak: Brightest sample of a 16-bit file, None of another.
-        look: What its colours mean.
+        look: Kind of its colours.
         marked: Share of its pixels that marks cover.
         palette: Colours of a scan in false colour, None of another and of one that holds too many.
     """
@@ -63,7 +63,7 @@ class Looks(dict[Look, LookCount]):
 
 
 def survey(path: Path) -> Surveyed:
-    """Look into an image file; only 16-bit files and those in colour are decoded.
+    """Return the properties of an image file; only 16-bit files and those in colour are decoded.
 
     Raises:
         InputError: As :func:`csam_lightning.data.images.read_grey`.
@@ -83,7 +83,7 @@ def survey(path: Path) -> Surveyed:
 
 @dataclass(frozen=True)
 class Gathered:
-    """What the files of a data set hold together.
+    """The combined properties of a data set's files.
 
     Attributes:
         peaks: The different brightest samples of 16-bit files.
@@ -105,7 +105,7 @@ class Gathered:
 
 
 def gathered(results: Iterable[Surveyed | InputError]) -> Gathered:
-    """Return what files hold together; errors are passed over."""
+    """Return the combined properties of files; errors are skipped."""
     peaks: set[int] = set()
     palettes: set[bytes] = set()
     looks, lost = Looks(), None

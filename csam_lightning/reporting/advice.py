@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from csam_lightning.progress import counted
 from csam_lightning.reporting.cells import ReportCell
 from csam_lightning.reporting.choice import OUR_RULE, Difference, Recommendation
-from csam_lightning.reporting.comparison import Comparison, Group, work_shown
+from csam_lightning.reporting.comparison import BY_LIKELIEST, Comparison, Group, work_shown
 from csam_lightning.reporting.evidence import ErrorRate, ErrorRates
 
 DELAMINATION = {"A", "B", "C", "D"}
@@ -14,7 +14,6 @@ AGAIN = "Run the training command again: finished folds are not trained again."
 FEW_PACKAGES = 30
 """With fewer clusters, bootstrap intervals are too narrow (Cameron, Gelbach & Miller 2008, table 2)."""
 FEW_OF_A_CLASS = 5
-COMPARED = "Cells are compared by their likeliest classes, before calibration."
 NAMED = 4
 """Candidates that a sentence lists, at most."""
 
@@ -92,6 +91,7 @@ def _unusable(found: Recommendation) -> list[str]:
     score = _score(found, found.picked.best)
     return [
         f"{who}: the best macro F1, {score}, is not separated from guessing ({trivial:.3f}).",
+        f"Candidates are compared {BY_LIKELIEST}.",
         *_missed(found, found.picked.best),
         "Train longer (trainer.max_epochs), on more scans (data.size) or on larger images (data.image_size).",
     ]
@@ -105,11 +105,12 @@ def _use(found: Recommendation, rates: ErrorRates | None) -> list[str]:
     place = _chosen(found)
     candidate = found.group.candidates[place]
     mean = f", mean of {len(candidate.cells)} seeds," if len(candidate.cells) > 1 else ""
-    score, warning = f"macro F1{mean} {_score(found, place)} {_on(found)}.", _below_majority(found, place, rates)
+    score = f"macro F1{mean} {_score(found, place)} by its likeliest classes, before calibration, {_on(found)}."
+    warning = _below_majority(found, place, rates)
     name = candidate.model.name
     rare = _rare(found.group)
     use = f"Of these cells take {name}, but do not rely on it yet" if warning or rare else f"Use {name}"
-    return [f"{use}: {score}", *warning, *rare, *_missed(found, place), COMPARED]
+    return [f"{use}: {score}", *warning, *rare, *_missed(found, place)]
 
 
 def _rare(group: Group) -> list[str]:
@@ -130,7 +131,8 @@ def _below_majority(found: Recommendation, place: int, rates: ErrorRates | None)
         return []
     answer = found.group.classes[int(actual.argmax())]
     often, more = (f"{100 * share:.1f} %" for share in (right, actual.max()))
-    trivial = f"It is right on {often} of these scans, and always answering {answer} on {more}"
+    judged = "By its likeliest classes" if rates is None else "After calibration"
+    trivial = f"{judged} it is right on {often} of these scans, and always answering {answer} on {more}"
     return [f"{trivial}: train longer or on larger images."]
 
 
@@ -138,7 +140,8 @@ def _missed(found: Recommendation, place: int) -> list[str]:
     names = found.group.never_found(found.group.candidates[place].model)
     if not names:
         return []
-    return [f"It never finds class{'es' if len(names) > 1 else ''} {', '.join(names)}: look at the confusion matrix."]
+    which = "classes" if len(names) > 1 else "class"
+    return [f"By its likeliest classes it never finds {which} {', '.join(names)}: look at the confusion matrix."]
 
 
 def _on(found: Recommendation) -> str:
@@ -150,7 +153,10 @@ def _errors(rates: ErrorRates | None, classes: Sequence[str]) -> list[str]:
     if rates is not None:
         escape, overkill = _share(rates.escape), _share(rates.overkill)
         errors = f"{escape} of delaminated scans escape, and {overkill} of sound scans are overkilled"
-        return [f"As the calibrated model judges, {errors}."]
+        return [
+            f"As the calibrated model judges, {errors}.",
+            "The choice between cells did not look at these two rates.",
+        ]
     if set(classes) == DELAMINATION:
         return [f"Escape and overkill are not among its results. {AGAIN}"]
     return []

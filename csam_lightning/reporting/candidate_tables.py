@@ -7,7 +7,7 @@ import numpy as np
 from csam_lightning.evaluation.clusters import percentiles
 from csam_lightning.reporting.cells import FACTORS
 from csam_lightning.reporting.choice import Recommendation
-from csam_lightning.reporting.comparison import Candidate, Comparison, Group
+from csam_lightning.reporting.comparison import BY_LIKELIEST, Candidate, Comparison, Group
 from csam_lightning.reporting.picking import Scored, scored
 from csam_lightning.reporting.tables import Entry, Table
 
@@ -27,7 +27,8 @@ def candidate_table(found: Recommendation) -> Table:
         verdict = standing if picked.usable[place] else "not usable"
         rows.append([candidate.name, len(candidate.cells), *scores, found.work_share(place), missed, verdict])
     header = ["candidate", "seeds", "macro F1", "CI low", "CI high", "below the best", "from", "to", "work / best's"]
-    title = f"Candidates on the same {group.scans} scans of {group.packages} packages, with paired differences"
+    where = f"on the same {group.scans} scans of {group.packages} packages"
+    title = f"Candidates {where}, compared {BY_LIKELIEST}, with paired differences"
     return Table("candidates", title, [*header, "never found", "verdict"], rows)
 
 
@@ -46,7 +47,8 @@ def data_size_table(comparison: Comparison, found: Recommendation) -> Table | No
     if not rows:
         return None
     header = ["data size", "compared with", "common scans", "macro F1 recommended", "macro F1 other", "difference"]
-    title = f"Does more data help? {mine.name} against cells of other data sizes, on the scans that both validated"
+    against = f"{mine.name} against cells of other data sizes, on the scans that both validated"
+    title = f"Does more data help? {against}, {BY_LIKELIEST}"
     return Table("data_sizes", title, [*header, "from", "to"], sorted(rows, key=lambda row: str(row[0]).zfill(9)))
 
 

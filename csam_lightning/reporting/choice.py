@@ -8,12 +8,13 @@ import numpy as np
 
 from csam_lightning.evaluation.clusters import percentiles
 from csam_lightning.reporting.cells import ReportCell
-from csam_lightning.reporting.comparison import Candidate, Comparison, Group
+from csam_lightning.reporting.comparison import BY_LIKELIEST, Candidate, Comparison, Group
 from csam_lightning.reporting.picking import Picked, pick
 
 OUR_RULE = (
-    "Cells are compared on the same scans, each judged by a network that did not learn from its package; seeds of one "
-    "setting count as one candidate, by their mean. Differences are paired, with a bootstrap by package. A candidate "
+    f"Cells are compared {BY_LIKELIEST}. Escape and overkill, which are after calibration, take no part. All cells are "
+    "compared on the same scans, each judged by a network that did not learn from its package; seeds of one setting "
+    "count as one candidate, by their mean. Differences are paired, with a bootstrap by package. A candidate "
     "is usable if it is separated for the better from the best constant answer and from guessing by the classes' "
     "shares. Near the best are usable candidates within {tolerance:g} macro F1 of it that are not separated from it "
     "for the worse. Of these, the one of least counted work is taken: images × pixels × epochs, whatever the network; "

@@ -16,6 +16,9 @@ from csam_lightning.reporting.picking import Scored, scored, trivial_answers
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+BY_LIKELIEST = "by their likeliest classes, before calibration"
+"""What cells are compared by; escape and overkill are those of the calibrated model instead."""
+
 
 @dataclass(frozen=True)
 class Candidate:

@@ -175,7 +175,7 @@ def draw_ranking(cells: Sequence[ReportCell], comparison: Comparison, chosen: Ch
     axis.set_ylim(0.3, len(drawn) + 0.7)
     lowest = min(min(cell.values("val_f1").min(), score.low) for cell, score in zip(drawn, scores, strict=True))
     axis.set_xlim(max(0, floor(lowest * 10) / 10) if isfinite(lowest) else 0, 1.01)
-    axis.set_xlabel(f"macro F1 on validation scans, {fold_count(drawn)}")
+    axis.set_xlabel(f"macro F1 on validation scans before calibration, {fold_count(drawn)}")
     axis.grid(axis="x", alpha=0.3)
     return figure
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from csam_lightning.reporting.cells import FACTORS, METRICS, ReportCell, fold_count, scan_count, series
-from csam_lightning.reporting.comparison import Comparison
+from csam_lightning.reporting.comparison import BY_LIKELIEST, Comparison
 from csam_lightning.reporting.document import Item
 from csam_lightning.reporting.evidence import ErrorRates
 from csam_lightning.reporting.figures_sweep import DRAWN, Chosen, draw_cost, draw_factor, draw_grid, draw_ranking
@@ -53,6 +53,7 @@ def grid_item(cells: Sequence[ReportCell], chosen: Chosen) -> Item:
         )
     text = (
         f"{len(group)} cells, {fold_count(group)} each; brighter is better, grey was not run. "
+        "Macro F1 is of the likeliest classes, before calibration. "
         f"{scan_count(group[0], 'training scans')} in the data set; each data size is validated on its own read-outs."
     )
     rows: list[list[Entry]] = [
@@ -76,12 +77,13 @@ def ranking_item(
         rates: Escape and overkill by the cell's id.
         chosen: Cells to mark.
     """
-    title = "Ranking: best macro F1 first, among cells validated on the same scans"
+    title = f"Ranking {BY_LIKELIEST}: best macro F1 first, among cells validated on the same scans"
     text = (
         f"{len(cells)} cells, {fold_count(cells)}; mean ± standard deviation over the folds. Macro F1 is over all "
         "out-of-fold scans, its 95 % interval a bootstrap by package; where a cell's predictions are missing, the mean "
         f"over the folds and Student's interval. {'All' if len(cells) <= DRAWN else f'The first {DRAWN}'} are drawn. "
-        "Escape and overkill are those after calibration."
+        "Precision, recall and accuracy are of the likeliest classes too. Escape and overkill are of the model as it "
+        "judges, after calibration: the ranking does not look at them."
     )
     header = ["rank", "cell", "folds", "scans", "macro F1", "CI low", "CI high", "interval"]
     header += [f"{rate}{end}" for rate in ("escape", "overkill") for end in ("", " low", " high")]

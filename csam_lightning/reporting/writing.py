@@ -8,10 +8,12 @@ from pathlib import Path
 from csam_lightning.figures.style import PAGE, save, styled
 from csam_lightning.files import written_atomically
 from csam_lightning.pages import page_head
+from csam_lightning.reporting.comparison import BY_LIKELIEST
 from csam_lightning.reporting.document import Document, Item
 from csam_lightning.reporting.tables import Table, markdown_text, written
 
 FIGURES, TABLES = "figures", "tables"
+CHOSEN = f"How the cell was chosen: {BY_LIKELIEST}"
 PAPERS = "By the paper's published rule, which looks at overfitting alone"
 
 _STYLE = """\
@@ -83,7 +85,7 @@ def _markdown(document: Document) -> Iterable[str]:
     if advice.command is not None:
         yield f"Next, on new scans: `{advice.command.replace('`', '')}`\n\n"
     yield from (f"- {markdown_text(fact)}\n" for fact in document.facts)
-    yield f"\n## How the cell was chosen\n\n{markdown_text(advice.reason)}\n\n"
+    yield f"\n## {CHOSEN}\n\n{markdown_text(advice.reason)}\n\n"
     yield f"*The rule.* {markdown_text(advice.rule)}\n\n"
     yield from (f"{markdown_text(remark)}\n\n" for remark in document.remarks)
     for table in document.tables:
@@ -117,7 +119,7 @@ def _html(document: Document, pictures: Mapping[str, bytes]) -> Iterable[str]:
     if advice.command is not None:
         yield f"<p>Next, on new scans:</p><pre>{escape(advice.command)}</pre>"
     yield f"</div>\n<ul>{''.join(f'<li>{escape(fact)}</li>' for fact in document.facts)}</ul>\n"
-    yield f"<h2>How the cell was chosen</h2>\n<p>{escape(advice.reason)}</p>\n"
+    yield f"<h2>{CHOSEN}</h2>\n<p>{escape(advice.reason)}</p>\n"
     yield f'<p class="rule">The rule. {escape(advice.rule)}</p>\n'
     yield from (f"<p>{escape(remark)}</p>\n" for remark in document.remarks)
     yield from (_html_details(table) for table in document.tables)

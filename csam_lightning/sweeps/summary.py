@@ -36,6 +36,8 @@ MANY = 4
 ERRORS = ("escape", "overkill")
 """After calibration, as ``result.json`` has them."""
 NO_ADVICE = "This order is no recommendation: python -m csam_lightning.report compares the cells and names one."
+BASIS = "Scores are of the likeliest classes, before calibration"
+ERRORS_BASIS = "; escape and overkill are those after calibration"
 DRAWN = 40
 """Cells in the figure, at most; more would not be legible."""
 
@@ -170,6 +172,8 @@ def print_summary(summary: Summary) -> None:
     on = wide_console()
     if summary.done:
         on.print("\n[bold]Ranking[/bold]: mean ± sd over the folds, best macro F1 first; a line parts other scans")
+        known = any(cell.error(which) is not None for cell in summary.done for which in ERRORS)
+        on.print(f"{BASIS}{ERRORS_BASIS if known else ''}.", markup=False, soft_wrap=True)
         on.print(_ranking(summary.done))
         on.print(NO_ADVICE, markup=False, soft_wrap=True)
     _print_failures(on, summary.failed)
@@ -269,7 +273,7 @@ def _drawn(cells: Sequence[Ranked], *, of: int) -> "Figure":
     axis.set_ylim(0.4, len(cells) + 0.6)
     axis.set_xlim(0, 1.02)
     folds = "/".join(sorted({str(len(cell.result["folds"])) for cell in cells}))
-    axis.set_xlabel(f"macro F1 on validation scans, mean ± sd over {folds} folds")
+    axis.set_xlabel(f"macro F1 on validation scans before calibration, mean ± sd over {folds} folds")
     axis.grid(axis="x", alpha=0.3)
     for place, cell, following in zip(places, cells, cells[1:], strict=False):
         if cell.validated_on != following.validated_on:

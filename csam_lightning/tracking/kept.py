@@ -1,4 +1,4 @@
-"""The files in which a cell's folder keeps what was sent to a store, and what could not be, checked when read."""
+"""The files of a cell's folder that record what was sent to a store, and what could not be; checked when read."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

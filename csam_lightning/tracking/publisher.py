@@ -1,4 +1,4 @@
-"""Sends what is known of a cell to MLflow, each thing once, and never lets a store's trouble reach the training."""
+"""Sends a cell's record to MLflow, each part once; an error of the store never ends the training."""
 
 import json
 import logging
@@ -83,12 +83,12 @@ class Publisher:
     def end(self, status: str) -> None:
         """Mark the runs that are not finished as ended with ``status``, ``KILLED`` or ``FAILED``.
 
-        Where the store is away the next start marks them as killed.
+        Where the store is unreachable the next start marks them as killed.
         """
         try:
             with interrupts_deferred():
                 self._terminate(status)
-        except Exception as error:  # noqa: BLE001 - what ended the training is what the user is to hear of
+        except Exception as error:  # noqa: BLE001 - the error that ended the training is the one to report
             log.debug("runs could not be ended: %s", error)
 
     def settle(self) -> bool:
@@ -109,7 +109,7 @@ class Publisher:
         try:
             with interrupts_deferred():
                 action()
-        except Exception as error:  # noqa: BLE001 - whatever the store does, training goes on
+        except Exception as error:  # noqa: BLE001 - whatever the store does, training continues
             if not self._next_try:
                 reason = hide_password((str(error).strip() or type(error).__name__).splitlines()[0], self.uri)
                 log.warning(
@@ -255,7 +255,7 @@ class Publisher:
         self._remember()
 
     def reopen(self) -> None:
-        """Show the runs of a cell that is taken up again as running."""
+        """Show the runs of a resumed cell as running."""
         if self.run_id is None:
             return
         try:

@@ -265,7 +265,7 @@ def _stored(run: "Run") -> StoredRun:
 
 
 def _told(run: "Run", what: str) -> dict[str, Any]:
-    """Return the ``profile`` or the ``source`` of a run's first input data set that tells it."""
+    """Return the ``profile`` or the ``source`` of a run's first input data set that has it."""
     for given in run.inputs.dataset_inputs if run.inputs else ():
         try:
             told = json.loads(getattr(given.dataset, what) or "{}")

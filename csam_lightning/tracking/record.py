@@ -1,4 +1,4 @@
-"""What tracking needs to know of a cell, as plain values: this room knows nothing of training."""
+"""A cell's record for tracking, as plain values: this package does not import training."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field

@@ -1,4 +1,4 @@
-"""What is written to a run, in MLflow's terms."""
+"""Writes to a run with MLflow's client."""
 
 import json
 import logging
@@ -45,8 +45,8 @@ def alive(client: "MlflowClient", run_id: str) -> bool:
 def create(client: "MlflowClient", experiment: str, name: str, tags: Mapping[str, str], *, key: str) -> str:
     """Return the id of the run that ``key`` stands for; it is made where the store has none.
 
-    A store that answers late or dies may have made a run without our hearing of it, and MLflow's client asks again by
-    itself; so the store is asked before and after, and what was made twice is deleted.
+    A store that answers late or dies may have made a run unnoticed, and MLflow's client asks again by itself. So the
+    store is asked before and after, and a run that was made twice is deleted.
     """
 
     def stored() -> list[str]:

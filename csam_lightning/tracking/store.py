@@ -34,7 +34,7 @@ _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "GIT_PYTHON_REFRESH": "quiet",
 }
-"""MLflow's own settings, unless the user has set them: a store that is away must not hold up training for minutes."""
+"""MLflow's own settings, unless the user has set them: an unreachable store must not hold up training for minutes."""
 
 
 def store_uri(uri: str | None) -> str:
@@ -119,7 +119,7 @@ def open_store(uri: str) -> "MlflowClient":
     from mlflow.tracking import MlflowClient
 
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it tells of every try; the last failure is told once
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it logs every try; the last failure is raised
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # what it logs, it raises as well
     file = sqlite_file(uri)
     with _lock(uri):

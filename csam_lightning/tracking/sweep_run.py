@@ -58,7 +58,7 @@ class SweepRun:
         return None if state is None else cls(file.parent, uri=uri, experiment=state["experiment"])
 
     def describe(self, name: str, params: Mapping[str, str], tags: Mapping[str, str]) -> None:
-        """Keep what its run is to be called and to tell."""
+        """Write the name, params and tags of its run."""
         write_json(self.folder / ABOUT, {"name": name, "params": dict(params), "tags": dict(tags)})
 
     def run_id(self, client: "MlflowClient") -> str:
@@ -80,7 +80,7 @@ class SweepRun:
             return run_id
 
     def begin(self) -> None:
-        """Show the sweep as running; where the store is away, its first cell that reaches the store makes the run."""
+        """Show the sweep as running; where the store is unreachable, the first cell that reaches it makes the run."""
         self._keep(open=True, closing=None)
 
         def show() -> None:
@@ -90,7 +90,7 @@ class SweepRun:
         self._guarded(show, "it is made when the store answers")
 
     def close(self, status: str, metrics: Mapping[str, float], artifacts: Mapping[Path, str]) -> None:
-        """End the run with its results, now or, where the store is away, at the next start.
+        """End the run with its results, now or, where the store is unreachable, at the next start.
 
         Args:
             status: ``FINISHED``, ``FAILED`` or ``KILLED``.
@@ -129,7 +129,7 @@ class SweepRun:
         try:
             with interrupts_deferred():
                 action()
-        except Exception as error:  # noqa: BLE001 - whatever the store does, training goes on
+        except Exception as error:  # noqa: BLE001 - whatever the store does, training continues
             reason = hide_password((str(error).strip() or type(error).__name__).splitlines()[0], self.uri)
             log.warning("MLflow store %s: %s. The sweep's run: %s", without_password(self.uri), reason, otherwise)
 

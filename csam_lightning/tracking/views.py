@@ -1,6 +1,6 @@
 """What the MLflow UI offers on an experiment's page: saved views, and links to them.
 
-MLflow keeps both as tags of the experiment. Without them its page tells of GenAI traces, and its table of runs has no
+MLflow keeps both as tags of the experiment. Without them its page is about GenAI traces, and its table of runs has no
 column for a metric.
 """
 

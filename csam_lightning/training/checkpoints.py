@@ -1,6 +1,6 @@
-"""Checkpoints: how they are written, and which one training goes on from.
+"""Checkpoints: how they are written, and which one training resumes from.
 
-:class:`CheckpointWriter` writes two files in turn, over what they hold, while the disk takes the one before. Why a
+:class:`CheckpointWriter` overwrites two files in turn while the one before goes to the disk. Why a
 power cut leaves a whole one, step by step; ``path`` holds the last checkpoint,
 :func:`csam_lightning.training.fold_files.former` the one before:
 
@@ -10,7 +10,7 @@ power cut leaves a whole one, step by step; ``path`` holds the last checkpoint,
    which is not needed any more, written over.
 3. While they are, the names change: former → temporary, ``path`` → former, temporary → ``path``. A file system with a
    journal keeps that order, so that the last checkpoint has one of the two names at any moment.
-4. Then the new content, and after it the folder, go to the disk while training goes on; step 2 waits for both.
+4. Then the new content, and after it the folder, go to the disk while training continues; step 2 waits for both.
 
 After a cut between 2 and 4, ``path`` may be half new. :func:`last_whole` notices by the checksums of its parts and
 takes the former one, which step 2 has on the disk.

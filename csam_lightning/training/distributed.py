@@ -43,7 +43,7 @@ class _Started(LightningEnvironment):
 
 
 def trainer_settings(rank: Rank, accelerator: str) -> dict[str, Any]:
-    """Return what :class:`lightning.Trainer` is told about devices, and its plugins.
+    """Return the settings of :class:`lightning.Trainer` for devices, and its plugins.
 
     Several processes train by Lightning's DDP. Folds of one device each are dealt out over the GPUs.
     """

@@ -1,11 +1,11 @@
-"""What a fold in training tells the process that watches it."""
+"""The events that a fold in training reports to the process that watches it."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class EpochEnded:
-    """A fold has finished an epoch and can be taken up again after it."""
+    """A fold has finished an epoch and can be resumed after it."""
 
     fold: int
     epoch: int
@@ -14,7 +14,7 @@ class EpochEnded:
 
 @dataclass(frozen=True)
 class FoldLaidAside:
-    """A fold waits for its next turn, to go on after its last epoch; nothing for others than its process to know."""
+    """A fold is paused until its next turn, which resumes it after its last epoch; only its own process reads this."""
 
     fold: int
 

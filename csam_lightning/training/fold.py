@@ -52,14 +52,14 @@ def train_fold(
         job: The fold.
         tell: Called after every epoch.
         rank: Which one of several processes this is.
-        until: The epoch after which the fold is laid aside, so that another call goes on; None: its last one.
+        until: The epoch after which the fold pauses, for another call to resume it; None: its last one.
 
     Returns:
         Whether it is finished.
 
-    With several devices each has a process that does this at the same time; ``rank`` says which of them this one is.
+    With several devices each has a process that does this at the same time; ``rank`` is this one's.
 
-    Equal jobs give equal files on the same machine, bit for bit on a CPU, also when interrupted and taken up again
+    Equal jobs give equal files on the same machine, bit for bit on a CPU, also when interrupted and resumed
     (but for the times in them).
     """
     folder = FoldFolder(job.folder)

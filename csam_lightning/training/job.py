@@ -62,5 +62,5 @@ class Rank:
 
     @property
     def leads(self) -> bool:
-        """Whether it is this process that writes files and tells of epochs."""
+        """Whether it is this process that writes files and reports epochs."""
         return self.number == 0

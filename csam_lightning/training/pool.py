@@ -129,7 +129,7 @@ class _Crew:
 def train_folds(jobs: Sequence[FoldJob], *, processes: int, watch: Callable[[Event | None], None]) -> None:
     """Train folds, at most ``processes`` at a time; return when all are finished.
 
-    Where they are no multiple of ``processes``, some are laid aside for a while, see
+    Where their number is not a multiple of ``processes``, some are paused for a while, see
     :mod:`csam_lightning.training.schedule`. The numbers do not depend on it: each fold has a fixed number of threads
     and seeds of its own. A fold with several devices is trained by a process for each; the end of one is the end of the
     others.

@@ -13,18 +13,18 @@ from csam_lightning.training.fold_files import FoldFolder, write_history
 
 
 class EpochKeeper(Checkpoint):
-    """Keeps, after every epoch, the metrics so far and all that is needed to go on from there.
+    """Keeps, after every epoch, the metrics so far and all that is needed to resume from there.
 
-    The history is part of the checkpoint, so that a fold taken up again has each epoch once.
+    The history is part of the checkpoint, so that a resumed fold has each epoch once.
 
     Args:
         folder: Where the files go.
         fold: The fold's number.
         keep_best: Whether to keep the weights of the epoch with the least validation loss.
         tell: Called after the files of an epoch are written.
-        until: The epoch after which training stops for now; None: it goes on to its end.
+        until: The epoch after which training stops for now; None: it runs to its end.
 
-    Of several processes that train a fold together the first writes the files and tells.
+    Of several processes that train a fold together the first writes the files and reports.
     """
 
     def __init__(

@@ -14,7 +14,7 @@ class Turn(NamedTuple):
 
     Attributes:
         job: The fold.
-        until: The epoch after which it is laid aside; its last one where it is trained to its end.
+        until: The epoch after which it pauses; its last one where it is trained to its end.
     """
 
     job: FoldJob
@@ -67,7 +67,7 @@ def shared_out(left: Sequence[int], processes: int) -> list[tuple[int, int]]:
     """Share epochs out so that all processes end at the same time, if epochs take equally long.
 
     McNaughton's wrap-around rule (Management Science 6, 1959): the processes are filled one after the other up to the
-    same time; a fold that does not fit goes on in the next one, where that part comes first. So a fold is laid aside
+    same time; a fold that does not fit continues in the next one, where that part comes first. So a fold pauses
     once at most, and never in two processes at the same time.
 
     Args:

@@ -36,6 +36,7 @@ def test_folders_that_may_be_classes() -> None:
     names = "A B C1 L1 OK nok void none delam no_delam die_pad wafer crack grade1 class2 pass fail Ag testable 7"
     names += " partial partial2 partially_2 lost lost2 loss2 fold folded split charged wafer_crack1 tray_mark"
     names += " po na vor Muster1 1次 delamTest 5um march_of_voids decay post_pillar Gruppe1 Jan may 前"
+    names += " loss lost lots units parts"
     assert {name: kind(name) for name in names.split()} == dict.fromkeys(names.split())
 
 

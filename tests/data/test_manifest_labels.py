@@ -222,6 +222,10 @@ def test_two_scans_of_a_package_at_the_same_cycles(folder: "DataFolder") -> None
         ("P-17", "P\u201117", "P\\u201117"),
         ("P17", "P17\u200b", "P17\\u200b"),
         ("P17", "\u042017", "\\u042017"),
+        ("1E+05", "100000", "100000"),
+        ("1.000", "1000", "1000"),
+        ("17", "'17", "'17"),
+        ("2024-03-05", "2024-03-05 00:00:00", "2024-03-05 00:00:00"),
     ],
 )
 def test_one_package_in_two_spellings(folder: "DataFolder", one: str, other: str, escaped: str) -> None:

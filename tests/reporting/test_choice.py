@@ -178,7 +178,7 @@ def test_none_is_usable_where_the_best_is_no_better_than_guessing(right: Sequenc
 
 def test_a_class_that_is_never_found_is_named_first() -> None:
     advice = advice_on((Made(), Said((0, 9, 9, 9))))
-    assert advice.sentences[1] == "It never finds class A: look at the confusion matrix."
+    assert advice.sentences[1] == "By its likeliest classes it never finds class A: look at the confusion matrix."
 
 
 def test_a_cell_that_is_right_less_often_than_the_majority_class_is_said_to_be() -> None:
@@ -193,22 +193,26 @@ def test_a_cell_that_is_right_less_often_than_the_majority_class_is_said_to_be()
         said[accuracy] = advise(comparison, found, rates, [one], tolerance=TOLERANCE, store=None).sentences
     assert said[None][0].startswith("Of these cells take 840 px100 b8, but do not rely on it yet: macro F1 0.4")
     assert said[None][1] == (
-        "It is right on 42.5 % of these scans, and always answering D on 62.5 %: train longer or on larger images."
+        "By its likeliest classes it is right on 42.5 % of these scans, and always answering D on 62.5 %: train longer "
+        "or on larger images."
     )
-    assert said[0.6][1].startswith("It is right on 60.0 % of these scans, and always answering D on 62.5 %")
+    assert said[0.6][1].startswith(
+        "After calibration it is right on 60.0 % of these scans, and always answering D on 62.5 %"
+    )
     assert said[0.7][0].startswith("Use 840 px100 b8: macro F1 0.4")
 
 
 def test_the_first_sentences_say_what_to_use_and_what_to_expect() -> None:
     advice = advice_on((Made(side=200), Said((9, 9, 9, 9))), (Made(side=100), Said((10, 9, 7, 10))))
-    use, compared, errors, best, work = advice.sentences
+    use, errors, unseen, best, work = advice.sentences
     assert use.startswith("Use 840 px100 b8: macro F1 0.896 (95 % interval 0.8")
-    assert use.endswith(" on 400 held-out scans of 40 packages.")
-    assert compared == "Cells are compared by their likeliest classes, before calibration."
+    assert use.endswith(" by its likeliest classes, before calibration, on 400 held-out scans of 40 packages.")
     assert errors == (
         "As the calibrated model judges, 4.0 % (1.0 to 9.0) of delaminated scans escape, and 2.0 % (0.0 to 5.0) of "
         "sound scans are overkilled."
     )
+    assert unseen == "The choice between cells did not look at these two rates."
+    assert "Cells are compared by their likeliest classes, before calibration." in advice.rule
     assert "is that of 840 px200 b8: 0.0" in best
     assert work == "The recommended cell takes a quarter of the work."
     assert advice.command == "python -m csam_lightning.predict model=840-100-8-grouped-0 input=DIR output=verdicts"
@@ -217,7 +221,7 @@ def test_the_first_sentences_say_what_to_use_and_what_to_expect() -> None:
 
 def test_what_older_runs_lack_is_said() -> None:
     advice = advice_on((Made(), Said()), rates=None, store="http://lab:5000")
-    assert advice.sentences[2].startswith("Escape and overkill are not among its results. Run the training command")
+    assert advice.sentences[1].startswith("Escape and overkill are not among its results. Run the training command")
     assert advice.command is not None
     assert advice.command.endswith(" tracking.uri='http://lab:5000'")
 

@@ -85,7 +85,10 @@ def test_command_writes_the_latest_sweep_s_report(
     done = command("report", MLFLOW_TRACKING_URI=shop.uri)
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "work" / "experiments" / "fold_sweep"
-    first = "Use 840 px50 b8: macro F1 0.900 (95 % interval 0.883 to 0.900) on 400 held-out scans of 40 packages."
+    first = (
+        "Use 840 px50 b8: macro F1 0.900 (95 % interval 0.883 to 0.900) by its likeliest classes, before calibration, "
+        "on 400 held-out scans of 40 packages."
+    )
     assert done.stdout.splitlines()[0] == first
     assert "\nRead: sweep fold_sweep · 4 cells, from MLflow store sqlite:///" in done.stdout
     assert "\nnext: python -m csam_lightning.predict model=" in done.stdout
@@ -108,6 +111,10 @@ def test_command_writes_the_latest_sweep_s_report(
     assert set(ranking["interval"]) == {"by package"}
     assert ranking[["escape", "escape low", "escape high", "overkill"]].iloc[0].tolist() == [0.04, 0.01, 0.09, 0.02]
     page = Page((folder / "report.html").read_text())
+    for text in (page.text, (folder / "report.md").read_text()):
+        assert "How the cell was chosen: by their likeliest classes, before calibration\n" in text
+        assert "Ranking by their likeliest classes, before calibration: best macro F1 first" in text
+        assert "Escape and overkill are of the model as it judges, after calibration" in text
     assert page.text.index(first) < page.text.index("Read: ")
     assert (folder / "tables" / "candidates.csv").is_file()
     assert pd.read_csv(folder / "tables" / "data_sizes.csv")["common scans"].tolist() == [200]

@@ -8,6 +8,7 @@ import pytest
 
 from csam_lightning.sweeps.folder import JobOutcome, SweepFolder
 from csam_lightning.sweeps.summary import (
+    BASIS,
     COLUMNS,
     LOST,
     NO_ADVICE,
@@ -71,6 +72,7 @@ def test_cells_validated_on_other_scans_are_ranked_apart(
     assert NO_ADVICE in said
     assert said.index("24 0.5") < said.index("├") < said.index("12 0.9")
     assert "escape" not in said
+    assert f"{BASIS}.\n" in said
 
 
 def test_ranks_begin_anew_where_other_scans_validated(tmp_path: Path) -> None:
@@ -103,7 +105,9 @@ def test_escape_and_overkill_are_shown_where_they_are_known(capsys: pytest.Captu
     rates = {"out_of_fold": {"escape": {"value": 0.0401}, "overkill": {"value": 0.123}}}
     known = {"mean": scores, "std": scores, "calibrated": rates}
     print_summary(Summary([Ranked("new", known), Ranked("old", {"mean": scores, "std": scores})], [], 0))
-    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    said = capsys.readouterr().out
+    assert f"{BASIS}; escape and overkill are those after calibration.\n" in said
+    rows = [line for line in said.splitlines() if line.startswith("│")]
     assert [cell.strip() for cell in rows[0].split("│")[-3:-1]] == ["4.0 %", "12.3 %"]
     assert [cell.strip() for cell in rows[1].split("│")[-3:-1]] == ["", ""]
 
