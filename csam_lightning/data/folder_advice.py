@@ -16,27 +16,58 @@ DEEPEST = 4
 
 MOST_NAMED = 4
 
-COLUMNS: dict[Kind, str] = {
-    "split": "split (test for the scans of test, train for all others: cross-validation makes its own validation sets)",
-    "read-out": "cycles (of the read-out)",
-    "lot": "package_id with the lot in it, since lots may number their parts alike",
-    "date": "cycles where the dates are read-outs",
+COLUMNS: dict[Kind, str] = {"split": "split", "read-out": "cycles", "date": "cycles"}
+"""Columns of a manifest that hold what folders stand for."""
+
+NOTES: dict[Kind, str] = {
+    "split": "split: test for the scans of test, train for all others, as cross-validation makes its validation sets",
+    "read-out": "cycles: of the read-out",
+    "lot": "package_id: with the lot in it, since lots may number their parts alike",
+    "date": "cycles: where the dates are read-outs",
 }
-MOST_NAMED = 8
+MOST_IN_SETTING = 30
 """Folders that a setting to paste lists, at most."""
+
+UNQUOTED = re.compile("[A-Za-z0-9_-]+")
+KEYWORDS = ("true", "false", "null")
+UNSAFE = re.compile(r"""["'$\\]""")
+"""Signs that mean something to a shell or to Hydra even within quotes."""
 
 WORDS: dict[Kind, str] = {
     "split": "train and test splits",
     "read-out": "read-outs",
     "lot": "lots or parts",
     "date": "dates",
+    "mask": "images and their masks",
 }
 
 
 def _setting(names: Sequence[str]) -> str:
-    """Return the setting that takes folders for classes, to be pasted where their names are plain words."""
-    plain = len(names) <= MOST_NAMED and all(re.fullmatch(r"[A-Za-z0-9_-]+", name) for name in names)
-    return f"set 'data.classes=[{','.join(names)}]'" if plain else "name them in data.classes"
+    """Return the setting that takes folders for classes, as text to paste where their names allow it."""
+    if len(names) > MOST_IN_SETTING or any(UNSAFE.search(name) or not name.isprintable() for name in names):
+        return "name them in data.classes"
+    listed = ",".join(_in_a_list(name) for name in sorted(names, key=_by_number))
+    return f"set 'data.classes=[{listed}]'"
+
+
+def _in_a_list(name: str) -> str:
+    """Return a name as Hydra reads it in a list as text; a number that is written as it is read needs no quotes."""
+    is_number = re.fullmatch("0|[1-9][0-9]{0,17}", name) is not None
+    plain = UNQUOTED.fullmatch(name) and name.casefold() not in KEYWORDS and not _reads_as_number(name)
+    return name if is_number or plain else f'"{name}"'
+
+
+def _reads_as_number(name: str) -> bool:
+    try:
+        float(name.replace("_", ""))
+    except ValueError:
+        return False
+    return True
+
+
+def _by_number(name: str) -> list[tuple[int, str]]:
+    """Return a key that sorts 5 before 10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split("([0-9]+)", name) if part]
 
 
 def class_folder_problems(root: Path, names: Sequence[str]) -> Iterator[Problem]:
@@ -94,11 +125,11 @@ def advice_without_classes(root: Path) -> tuple[str, str]:
 
 def manifest_advice(root: Path, found: Collection[Kind] = ()) -> str:
     """Return which manifest to write, and which table may serve: in ``root``, its folders or its parent."""
-    columns = ["path", "label"] if "lot" in found else ["path", "label", "package_id"]
-    columns += [
-        text for kind, text in COLUMNS.items() if kind in found and not (kind == "date" and "read-out" in found)
-    ]
-    write = f"a manifest.csv with the columns {', '.join(columns[:-1])} and {columns[-1]}"
+    read_outs = "read-out" in found  # then it is not the dates that are read-outs
+    meant = [kind for kind in NOTES if kind in found and not (kind == "date" and read_outs)]
+    columns = ["path", "label", "package_id", *dict.fromkeys(COLUMNS[kind] for kind in meant if kind in COLUMNS)]
+    notes = "; ".join(NOTES[kind] for kind in meant)
+    write = f"a manifest.csv with the first line '{','.join(columns)}'{f' ({notes})' if notes else ''}"
     above = Path(os.path.abspath(root)).parent  # noqa: PTH100 -- see above
     if _manifests(above):
         return f"{_manifests(above)[0]} lies in the folder above: set data.root={above} to read it, or write {write}"

@@ -1,13 +1,15 @@
-"""What folders are called that hold no class of their own: splits, read-outs, lots and dates."""
+"""What folders are called that hold no class of their own: splits, read-outs, lots, dates and masks."""
 
 import os
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Literal
 
+from csam_lightning.data import folder_words as words
 from csam_lightning.data.spelling import look
 
-Kind = Literal["split", "read-out", "lot", "date"]
+Kind = Literal["split", "read-out", "lot", "date", "mask"]
 
 ALL_AT_MOST = 9
 """Numbers up to this may be classes even where some are left out, as grades are."""
@@ -16,72 +18,61 @@ COUNT_AT_MOST = 99
 """Numbers without a gap from 0 or 1 up to this are taken for classes."""
 
 DIMENSIONS = {"1d", "2d", "3d"}
-"""Classes, where a data set has no other folders; beside others they are days."""
+"""Classes, unless there are read-outs beside them: then they are days."""
 
-_UNIT = (
-    r"(?:k?cyc(?:l|le|les|s)?|zyk(?:len|lus)?|k?tcs?|tct|ctc|tst?|h|hr|hrs|hours?|std|stunden?|min|d|days?|tage?"
-    r"|w|wk|weeks?|wochen?|k|x?[ _-]?reflows?)"
-)
 _NUMBER = r"[0-9]+(?:[.,][0-9]+)?"
-_BEFORE = (
-    r"(?:cyc(?:l|le|les|s)?|zyk(?:len|lus)?|tcs?|tct|ctc|tst|read[ _-]?(?:out|point)?|ro|after|post|nach|hours?"
-    r"|days?|weeks?|msl|precon|reflow)"
-)
-_LOT = r"(?:lot|los|lote|lotto|partie|partida|partia|partij|batch|charge|carrier|tray|wafer|批次?|ロット)"
-_SERIES = (
-    r"(?:strip|panel|lead[ _-]?frame|magazine|boat|box|reel|run|unit|part|package|pkg|sample|dut|device|board|serial"
-    r"|sn|machine|scanner|operator|scan|session|series|week|kw|cw|ww)"
-)
 _YEAR, _MONTH, _DAY = r"(?:19|20)[0-9]{2}", r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12][0-9]|3[01])"
-_MONTH_NAME = (
-    r"(?:jan(?:uary?|uar|vier)?|feb(?:ruary?|ruar)?|m[aä]r(?:ch|z)?|apr(?:il)?|ma[iy]|jun[ei]?|jul[iy]?|aug(?:ust)?"
-    r"|sept?(?:ember)?|o[ck]t(?:ober)?|nov(?:ember)?|de[cz](?:ember)?)"
-)
+_COUNTED = r"[_-]*(?:no|nr)?[_.#-]*"
 
-NAMES: dict[Kind, re.Pattern[str]] = {
-    "split": re.compile(
-        r"(?:train(?:ing|val)?|trn|dev|val|valid(?:ation|ate)?|test(?:ing)?|tst|hold[ _-]?outs?|eval(?:uation)?|unseen"
-        r"|fold|lernen|lerndaten|schulung|pr[uü]fung|validierung|entra[iî]nement|apprentissage|entrenamiento|prueba"
-        r"|validaci[oó]n|treino|treinamento|teste|valida[cç][aã]o|allenamento|addestramento|convalida|validazione"
-        r"|trening|walidacja|训练|訓練|学習|验证|検証|驗證|测试|測試|テスト)"
-        r"(?:[ _-]?(?:sets?|splits?|data|images?|scans?|[0-9]+))*"
-    ),
-    "date": re.compile(
+_EXPRESSIONS: dict[Kind, str] = {
+    "split": rf"{words.SPLITS}(?:[_-]?{words.SPLIT_ENDS})*|{words.NUMBERED_SPLITS}[_-]?[0-9]+",
+    "date": (
         rf"{_YEAR}[ ._-]?(?:[wq][0-9]{{1,2}}|0[1-9]|1[0-2])(?:[ ._-]?[0-3][0-9])?(?:[ ._t-][0-9 .:_-]+)?"
-        rf"|{_MONTH_NAME}[ ._-]?(?:{_YEAR}|[0-9]{{2}})|(?:{_YEAR}|[0-9]{{2}})[ ._-]?{_MONTH_NAME}"
-        rf"|{_DAY}[ ._-]{_MONTH}[ ._-](?:{_YEAR}|[0-9]{{2}})|{_YEAR}[._-]{_MONTH}[._-]{_DAY}"
+        rf"|{words.MONTHS}[ ._-]?(?:{_YEAR}|[0-9]{{2}})|(?:{_YEAR}|[0-9]{{2}})[ ._-]?{words.MONTHS}"
+        rf"|{_DAY}[ ._-]{_MONTH}[ ._-](?:{_YEAR}|[0-9]{{2}})|{_YEAR}[._-]{_MONTH}[._-]{_DAY}|{_MONTH}[._-]{_YEAR}"
+        rf"|{_YEAR}年(?:{_MONTH}月(?:{_DAY}日)?)?"
     ),
-    "read-out": re.compile(
-        rf"{_NUMBER}[ _-]?{_UNIT}|(?:{_BEFORE}[ _=-]?)+{_NUMBER}[ _-]?{_UNIT}?|(?:t[ _-]?0|t[ _-]?[0-9]{{2,}}|t0[0-9])"
-        r"|initial|time[ _-]?(?:zero|0)|as[ _-]?received|pre|post|before|after|vorher|nachher"
-        r"|(?:pre|post|before|after)[ _-](?:stress|test|cycling|reflow|aging|ageing)"
+    "read-out": (
+        rf"{_NUMBER}[_-]?{words.UNITS}|[0-9]{{2,}}[次回]"
+        rf"|(?:{words.BEFORE_NUMBERS}[ _=-]?){{1,3}}{_NUMBER}[_-]?{words.UNITS}?"
+        rf"|(?:t[_-]?0|t[_-]?[0-9]{{2,}}|t0[0-9])|{words.STATES}"
     ),
-    "lot": re.compile(
-        rf"{_LOT}[ _-]*(?:no|nr)?(?:[ _.#-]+[a-z]|[ _.#-]*[a-z0-9_.-]*[0-9][a-z0-9]*)"
-        rf"|{_SERIES}[ _-]*(?:no|nr)?(?:[ _.#-]+[a-z]|[ _.#-]*[a-z]?[0-9]+[a-z]?)|[lwps](?:0[0-9]+|[0-9]{{2,}})"
+    "lot": (
+        rf"{words.LOTS}(?:{_COUNTED}[0-9]|[_.#-]+[a-z]{{1,3}}[_.-]?[0-9])[a-z0-9_.-]*"
+        rf"|{words.LOTS_OF_LETTERS}[a-z]{{1,3}}[0-9][a-z0-9_.-]*|{words.SERIES}{_COUNTED}[a-z]?[0-9]+[a-z]?"
+        rf"|(?:{words.LOTS}|{words.SERIES})[_.#-]+[a-z]|{words.NUMBERED_LOTS}|[lwps](?:0[0-9]+|[0-9]{{2,}})"
     ),
 }
-"""Whole names in small letters, by what they stand for. A number alone is judged by :func:`kinds`."""
+NAMES = {kind: re.compile(expression) for kind, expression in _EXPRESSIONS.items()}
+"""Whole names as :func:`_folded` writes them, by what they stand for. A number alone is judged by :func:`kinds`."""
 
 
 def kind(name: str) -> Kind | None:
     """Return what the name of a folder stands for, a number alone aside; None where it may be a class."""
-    folded = look(name).casefold()
+    folded = _folded(name)
     return next((kind for kind, pattern in NAMES.items() if pattern.fullmatch(folded)), None)
+
+
+def _folded(name: str) -> str:
+    """Return a name in small letters without accents, underscores for spaces and before a capital behind a letter."""
+    spaced = re.sub("(?<=[a-z])(?=[A-Z])", "_", look(name)).replace(" ", "_")
+    parts = unicodedata.normalize("NFD", spaced.casefold())
+    return unicodedata.normalize("NFC", re.sub("[\u0300-\u036f]", "", parts))
 
 
 def kinds(names: Sequence[str]) -> dict[str, Kind]:
     """Return those of some folders side by side that are no classes, and what each stands for.
 
     Numbers alone are read-outs, unless they count from 0 or 1 without a gap, as codes of classes do, or are all so
-    small that they may be grades.
+    small that they may be grades. Numbers from 0 between what all names share are read-outs too, unless they are
+    percents or a word for a grade stands before them. Several months or days are dates, words for before and after
+    are read-outs; masks are none of the classes beside images.
     """
     found = {name: kind(name) for name in names}
-    months = [name for name in names if re.fullmatch(_MONTH_NAME, look(name).casefold())]
-    if len(months) > 1:  # one alone may be a class
-        found |= dict.fromkeys(months, "date")
-    if {look(name).casefold() for name in names} <= DIMENSIONS:
-        found |= dict.fromkeys(names)
+    found |= _side_by_side(names)
+    dimensions = [name for name in names if look(name).casefold() in DIMENSIONS]
+    if not any(found[name] == "read-out" for name in names if name not in dimensions):
+        found |= dict.fromkeys(dimensions)
     numbers = {name: int(name) for name in names if found[name] is None and re.fullmatch("[0-9]{1,18}", name)}
     if "lot" in found.values():  # where there is a P10, P9 is none of the classes
         found |= {name: "lot" for name in names if re.fullmatch("[lwps][0-9]+", name.casefold())}
@@ -95,12 +86,34 @@ def kinds(names: Sequence[str]) -> dict[str, Kind]:
     return {name: kind for name, kind in found.items() if kind is not None}
 
 
+def _side_by_side(names: Sequence[str]) -> dict[str, Kind]:
+    """Return what names stand for that may be classes where they are alone."""
+    found: dict[str, Kind] = {}
+    folded = {name: _folded(name) for name in names}
+    for days in (words.MONTHS, words.WEEKDAYS):
+        dated = [name for name in names if re.fullmatch(days, folded[name])]
+        if len(dated) > 1:  # one alone may be a class
+            found |= dict.fromkeys(dated, "date")
+    masks = [name for name in names if re.fullmatch(words.MASKS, folded[name])]
+    if masks and any(re.fullmatch(words.IMAGES, name) for name in folded.values()):
+        found |= {name: "mask" for name in names if name in masks or re.fullmatch(words.IMAGES, folded[name])}
+    for pair in words.PAIRS:
+        if pair <= set(folded.values()):
+            found |= {name: "read-out" for name in names if folded[name] in pair}
+    return found
+
+
 def _numbers_between(names: Sequence[str]) -> list[int]:
-    """Return what some names hold between the beginning and the end that all share, if that is numbers alone."""
+    """Return what some names hold between the beginning and the end that all share, if that is numbers alone.
+
+    Nothing where these are grades: a word for a grade stands before the number or percents behind it.
+    """
     texts = [look(name).casefold() for name in names]
     before = _common_beginning(texts)
     rest = [text[len(before) :] for text in texts]
-    after = _common_beginning([text[::-1] for text in rest])
+    after = _common_beginning([text[::-1] for text in rest])[::-1]
+    if re.fullmatch(rf" ?{words.SHARES}.*", after) or (not after and re.fullmatch(rf"{words.GRADES}[ _-]?", before)):
+        return []
     numbers = [text[: len(text) - len(after)] for text in rest]
     return [int(number) for number in numbers] if all(re.fullmatch("[0-9]{1,18}", each) for each in numbers) else []
 

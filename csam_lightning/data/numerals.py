@@ -25,6 +25,10 @@ TIMED = re.compile(
     r"(?::(?P<second>[0-9]{2})(?:[.,]0+)?)?(?:\s*(?P<half>[ap])\.?m\.?)?(?:z|\s*utc|\s*[+-]00:?00)?"
 )
 
+DAY_MONTH = re.compile(r"([0-9]{1,2})[-.]+([^\W\d_]{3,4})|([^\W\d_]{3,4})[-.]+([0-9]{1,2})")
+MONTHS = ("jan", "feb", "mar mär mrz", "apr", "may mai", "jun", "jul", "aug", "sep sept", "oct okt", "nov", "dec dez")
+MONTH = {word: number for number, words in enumerate(MONTHS, 1) for word in words.split()}
+
 
 def dated(text: str) -> str:
     """Return a date, with or without a time, in one form; any other text as it is.
@@ -46,6 +50,20 @@ def dated(text: str) -> str:
     if not (hour or minute or second):
         return date
     return "-".join(map(str, [date, hour, minute, second] if second else [date, hour, minute]))
+
+
+def before_dated(text: str) -> set[str]:
+    """Return the names that a spreadsheet turns into a day of a month like this one, in small letters.
+
+    ``12-jan`` was ``1-12``, ``12-1`` or ``jan12``, the pair with dashes or a point. Any other text was no other name.
+    """
+    found = DAY_MONTH.fullmatch(text)
+    month = MONTH.get(found[2] or found[3]) if found else None
+    if found is None or month is None:
+        return set()
+    day, word = int(found[1] or found[4]), found[2] or found[3]
+    orders = ((day, month), (month, day))
+    return {f"{one}{mark}{other}" for one, other in orders for mark in "-."} | {f"{word}{day}"}
 
 
 def plain_number(text: str) -> str:

@@ -9,6 +9,7 @@ from functools import cache
 from itertools import combinations
 
 from csam_lightning.data.numerals import (
+    before_dated,
     dated,
     is_maybe_grouped,
     is_surely_grouped,
@@ -36,12 +37,14 @@ LATIN = str.maketrans(
 FRAMED = str.maketrans(
     {chr(start + at): chr(ord("A") + at) for start in (0x1F150, 0x1F170) for at in range(26)}  # white on black
 )
-LETTERS = CYRILLIC | GREEK | LATIN | FRAMED
+ARMENIAN = str.maketrans("ՕՏԼՍՀօտլսհ", "OSLUHosluh")
+SIGNS = str.maketrans("\xd7\u2236\u223c\u2217", "x:~*")
+LETTERS = CYRILLIC | GREEK | ARMENIAN | LATIN | FRAMED | SIGNS
 SOFT_HYPHEN = "\xad"
 MARKS = re.compile("[\u034f\u115f\u1160\u180b-\u180f\u3164\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 """Characters that no font draws but that are not of the category of format characters (Cf)."""
 
-PLAIN = re.compile("[\x00-\x7f\xc0-\xff]*")  # nothing invisible, nothing that looks like something else
+PLAIN = re.compile("[\x00-\x7f\xc0-\xd6\xd8-\xff]*")  # nothing invisible, nothing that looks like something else
 BLANK = "\u2800"  # Braille without a dot
 LINES = re.compile("[\u02d7\u2043\u2212\u2500\u2501\u23af\u2796\u30fc\u3161]")
 """Lines that are not of the category of dashes (Pd)."""
@@ -57,6 +60,13 @@ NO_FILE_NAME = str.maketrans("/\\:", "---")
 QUOTED = re.compile(r"(?:=?[\"'`\s])+")  # '17 and ="17" are how a spreadsheet is made to keep text
 NUMBERED = re.compile(r"(?:#|n[or]\.)\s*(?=[0-9])")
 BEHIND = re.compile(r"[.,;:_\s]+$")
+FRAMES = re.compile(
+    r"""b['"](.+)['"]|\[([^][]+)\]|\(([^()]+)\)|\+([0-9]+(?:[.,]0*)?)|(.*\w)\.(?:png|tiff?|bmp|jpe?g)"""
+)
+"""What programs leave of a text beside the name: bytes of Python, brackets, a plus, the ending of an image file."""
+
+POINTS = re.compile(r"(?<=[^\W\d_])\.(?=\w)|(?<=\w)\.(?=[^\W\d_])")  # beside a letter: a number's point is none
+UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"})
 UNDERSCORES = re.compile("_+")
 WORDS = re.compile(r"[\W_]+")
 PADDING = re.compile(r"(?<![0-9])(?<![0-9][.,])0+(?=[0-9])")
@@ -68,13 +78,14 @@ def part_key(name: str, *, gap: str = "") -> str:
     Alike are:
 
     - upper and lower case; full width, superscript and other forms of one character (Unicode's NFKC); digits of any
-      script; Cyrillic, Greek and phonetic letters that look like Latin ones; characters that are invisible; spaces;
+      script; Cyrillic, Greek, Armenian and phonetic letters that look like Latin ones; characters that are invisible; spaces;
     - dashes of any kind and the underscore, the slash and the colon: file names have the one in place of the other;
+      so does a point beside a letter, ``LOT1.P7``;
     - a number and the same with a point and zeros, as a column of numbers with gaps is written; ``1,5`` and ``1.5``;
       zeros before a number, as a spreadsheet drops them;
     - a date and the same at midnight, or with its parts in another order where the order is certain;
-    - a name and the same in quotation marks, behind an apostrophe, ``#``, ``No.`` or ``Nr.``, or before a point,
-      a comma or an underscore at its end.
+    - a name and the same in quotation marks, behind an apostrophe, ``#``, ``No.`` or ``Nr.``, in brackets, or
+      before a point, a comma, an underscore or the ending of an image file at its end.
 
     Not alike are ``1.5`` and ``15``, ``1.05`` and ``1.5``, ``1e3`` and ``1000``, ``1-12`` and ``11-2``, ``P17`` and
     ``P-17`` (a die's coordinate may be negative), ``P1,2`` and ``P12``, ``P10`` and ``P1O`` (a human reader has to
@@ -92,7 +103,8 @@ def part_keys(name: str) -> set[str]:
     """Return the keys of a name, one for each way to read it; two spellings of one part share one.
 
     A space stands for nothing or for a dash; so does the soft hyphen, which is drawn at the end of a line alone. What
-    else a number stands for: :func:`csam_lightning.data.numerals.other_readings`.
+    else a number stands for: :func:`csam_lightning.data.numerals.other_readings`. An umlaut may be written with an e,
+    and ``Ã¼`` is an ü in another code page. An accent makes another letter: ``é1`` and ``e1`` are two parts.
     """
     return {PADDING.sub("", reading) for reading in _readings(name, _plain(name, ""))}
 
@@ -101,7 +113,8 @@ def spellings(names: list[str]) -> list[list[str]]:
     """Return the groups of different names that are spellings of one part, in the order of their first names.
 
     Words of one length that differ by the places of their zeros, such as hexadecimal ``0a07`` and ``00a7``, are two.
-    Where the names hold thousands in groups (``1,001``), ``1,000`` is no ``1``.
+    Where the names hold thousands in groups (``1,001``), ``1,000`` is no ``1``. ``12-Jan`` is a spelling of ``1-12``,
+    ``12-1`` and ``JAN12``, which a spreadsheet turns into it, but ``12-Jan`` and ``1-Dec`` are two.
     """
     names = list(dict.fromkeys(names))
     plain = [_plain(name, "") for name in names]
@@ -113,6 +126,10 @@ def spellings(names: list[str]) -> list[list[str]]:
             if reading != skipped:
                 groups.setdefault(PADDING.sub("", reading), {}).setdefault(name, reading)
     found = {tuple(group): None for group in groups.values() if len(group) > 1 and _any_alike(group.values())}
+    place = {name: at for at, name in enumerate(names)}
+    for name, text in zip(names, plain, strict=True):
+        for key in sorted(before_dated(text) & groups.keys()):
+            found[tuple(sorted({name, *groups[key]}, key=place.__getitem__))] = None
     named = {frozenset(pair) for group in found for pair in combinations(group, 2)}
     pairs = [(names[min(pair)], names[max(pair)]) for pair in rounded(plain)]
     return [list(group) for group in [*found, *(pair for pair in pairs if frozenset(pair) not in named)]]
@@ -125,7 +142,18 @@ def _readings(name: str, plain: str) -> list[str]:
         readings.append(plain_number(_plain(name.replace(SOFT_HYPHEN, "-"), "")))
     if len(name.split()) > 1:
         readings.append(plain_number(_plain(name, "-")))
+    if not name.isascii():
+        others = dict.fromkeys((look(name).translate(UMLAUTS), _decoded(name)))
+        readings += [plain_number(_plain(other, "")) for other in others if other != name]
     return readings
+
+
+def _decoded(name: str) -> str:
+    """Return a name in UTF-8 that was read as Windows' code page, as it was written; other names as they are."""
+    try:
+        return name.encode("cp1252").decode()
+    except UnicodeError:
+        return name
 
 
 def _any_alike(readings: Iterable[str]) -> bool:
@@ -182,7 +210,7 @@ def _plain(name: str, gap: str) -> str:
         text = text.translate(QUOTES)
     text = _bare(text)
     text = dated(text) if text[:1].isdigit() else text
-    return UNDERSCORES.sub("-", gap.join(text.split())).translate(NO_FILE_NAME)
+    return POINTS.sub("-", UNDERSCORES.sub("-", gap.join(text.split())).translate(NO_FILE_NAME))
 
 
 def _bare(text: str) -> str:
@@ -190,4 +218,5 @@ def _bare(text: str) -> str:
     opened = QUOTED.match(text)
     bare = text[opened.end() :].rstrip("\"' ") if opened else text
     bare = BEHIND.sub("", NUMBERED.sub("", bare, count=1) if NUMBERED.match(bare) else bare)
-    return bare or text
+    framed = FRAMES.fullmatch(bare)
+    return _bare(framed[framed.lastindex or 0]) if framed else bare or text

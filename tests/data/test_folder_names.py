@@ -1,5 +1,7 @@
 """Folders that are no classes, by their names."""
 
+import time
+
 import pytest
 
 from csam_lightning.data.folder_names import kind, kinds
@@ -15,8 +17,15 @@ from csam_lightning.data.folder_names import kind, kinds
             "read-out",
         ),
         ("LOT7 lot_A lot-AB12 L01 carrier3 tray_2 wafer12 W03 unit_A part12 P17 KW12 run3", "lot"),
-        ("Los7 Charge_12 lote3 lotto-A partia_5 批次12 ロット3", "lot"),
-        ("2024-05-01 20240501 01.05.2024 2024_W12 2024-05 März24 Jan_2024 24-oct", "date"),
+        ("Prüfung Trainingsdaten prueba pruebas validação addestramento validatie treningowe walidacyjny", "split"),
+        ("训练集 验证集 訓練用 検証用データ トレーニング テストデータ 測試組 cv_1 fold2 TrainSet", "split"),
+        ("Los7 Charge_12 lote3 lotto-A partia_5 szarża1 seria2 LotA lotAB12 LOT_X-7", "lot"),
+        ("批次12 批号7 批號A1 第1批 ロット3", "lot"),
+        ("Probe7 muestra2 campione_3 échantillon4 próbka5 样品1 サンプル2 semaine12 semana3 Teil_B", "lot"),
+        ("2024-05-01 20240501 01.05.2024 2024_W12 2024-05 März24 Jan_2024 24-oct Février_2024 marzec24", "date"),
+        ("2024年3月 2024年 2024年3月5日 03-2024 03.2024 enero2024 Dez.23", "date"),
+        ("500ciclos 500cicli 500cykli 500サイクル 500次 96heures 96horas 96ore 96uur 96小时 7jours", "read-out"),
+        ("HAST96 uHAST192 HTSL1000 TCB500 nach500 après500 试验前 eol post_IR3 pre-TC PostReflow", "read-out"),
     ],
 )
 def test_folders_that_are_no_classes(names: str, meant: str) -> None:
@@ -25,6 +34,8 @@ def test_folders_that_are_no_classes(names: str, meant: str) -> None:
 
 def test_folders_that_may_be_classes() -> None:
     names = "A B C1 L1 OK nok void none delam no_delam die_pad wafer crack grade1 class2 pass fail Ag testable 7"
+    names += " partial partial2 partially_2 lost lost2 loss2 fold folded split charged wafer_crack1 tray_mark"
+    names += " po na vor Muster1 1次 delamTest 5um march_of_voids decay post_pillar Gruppe1 Jan may 前"
     names += " loss lost lots units parts"
     assert {name: kind(name) for name in names.split()} == dict.fromkeys(names.split())
 
@@ -60,6 +71,47 @@ def test_months_side_by_side_are_dates_and_one_alone_may_be_a_class() -> None:
     assert kinds(["mar", "ok"]) == {}
 
 
+@pytest.mark.parametrize(
+    "names",
+    ["vor nach", "avant après", "antes después", "przed po", "前 后", "Janvier février", "3月 4月", "Montag Dienstag"],
+)
+def test_some_words_are_no_classes_only_side_by_side(names: str) -> None:
+    assert sorted(kinds(names.split())) == sorted(names.split())
+    assert kinds(names.split()[:1]) == {}
+
+
+@pytest.mark.parametrize(
+    "names", ["0% 25% 50% 75% 100%", "0pct 50pct", "grade0 grade10", "class_0 class_10", "delam0 delam10 delam50"]
+)
+def test_grades_and_shares_are_classes(names: str) -> None:
+    assert kinds(names.split()) == {}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        *("0 25 50 75 100", "10 20 30", "MSL1 MSL3", "T01 T02", "L01 L02", "before after", "LOT7 LOT8", "T0 T500"),
+        *("0cyc 500cyc", "train val test", "void0cyc void500cyc", "0d 2d 7d"),
+    ],
+)
+def test_what_names_do_not_decide_is_refused(names: str) -> None:
+    assert sorted(kinds(names.split())) == sorted(names.split())
+
+
+@pytest.mark.parametrize(
+    "name", ["test" + "1" * 200 + "x", "tc" * 100 + "x", "lot" + "a1" * 100 + "!", "1" * 200 + "x"]
+)
+def test_long_names_are_judged_at_once(name: str) -> None:
+    started = time.perf_counter()
+    assert kind(name) is None
+    assert time.perf_counter() - started < 1
+
+
+def test_masks_beside_images_are_no_classes() -> None:
+    assert kinds(["images", "masks"]) == {"images": "mask", "masks": "mask"}
+    assert kinds(["masks", "void"]) == kinds(["overlay", "none"]) == {}
+
+
 def test_dimensions_are_classes_and_days_are_none() -> None:
-    assert kinds(["2D", "3D"]) == {}
+    assert kinds(["2D", "3D"]) == kinds(["2D", "3D", "void"]) == {}
     assert kinds(["2d", "7d"]) == dict.fromkeys(["2d", "7d"], "read-out")

@@ -1,11 +1,13 @@
 """A tree of class-named folders without a manifest."""
 
 import os
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 if TYPE_CHECKING:
     from tests.data.conftest import DataFolder
@@ -146,7 +148,8 @@ def test_file_name_that_is_no_text(folder: "DataFolder") -> None:
 
 
 CLASSES = "if they are classes, set 'data.classes=["
-SPLIT = "split (test for the scans of test, train for all others: cross-validation makes its own validation sets)"
+HEADER = "write a manifest.csv with the first line 'path,label,package_id"
+SPLIT = "(split: test for the scans of test, train for all others, as cross-validation makes its validation sets)"
 
 
 def test_read_outs_are_no_classes(folder: "DataFolder") -> None:
@@ -154,11 +157,44 @@ def test_read_outs_are_no_classes(folder: "DataFolder") -> None:
     assert folder.findings(need_packages=False) == [
         (
             "error: data: '0cyc', '100cyc', '500cyc' look like read-outs, not classes; "
-            f"write a manifest.csv with the columns path, label, package_id and cycles (of the read-out); "
-            f"{CLASSES}0cyc,100cyc,500cyc]'"
+            f"{HEADER},cycles' (cycles: of the read-out); {CLASSES}0cyc,100cyc,500cyc]'"
         )
     ]
     assert folder.findings(need_packages=False, classes=["0cyc", "100cyc", "500cyc"]) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "listed"),
+    [
+        (["0", "25", "100"], "0,25,100"),
+        (["T01", "T02"], "T01,T02"),
+        (["before", "after"], "after,before"),
+        (["LOT 7", "LOT 10"], '"LOT 7","LOT 10"'),
+        (["010", "020"], '"010","020"'),
+        (["Jan", "März"], 'Jan,"März"'),
+        (["1e03", "2023"], '"1e03",2023'),
+        (["0", "true", "500"], '"true",0,500'),
+    ],
+)
+def test_the_setting_that_is_proposed_takes_the_folders_for_classes(
+    folder: "DataFolder", names: list[str], listed: str
+) -> None:
+    tree(folder, *(f"{name}/{number}.png" for number, name in enumerate(names)))
+    (finding,) = folder.findings(need_packages=False)
+    assert f"; {HEADER}" in finding
+    assert finding.endswith(f"; {CLASSES}{listed}]'")
+    (setting,) = shlex.split(finding.rpartition("set ")[2])
+    read = OverridesParser.create().parse_override(setting).value()
+    assert isinstance(read, list)
+    classes = [str(name) for name in read]
+    assert sorted(classes) == sorted(names)
+    assert folder.findings(need_packages=False, classes=classes) == []
+
+
+def test_names_that_cannot_be_pasted_are_left_to_the_reader(folder: "DataFolder") -> None:
+    tree(folder, "LOT7/a.png", "it's $5/b.png")
+    (finding,) = folder.findings(need_packages=False)
+    assert finding.endswith("if they are classes, name them in data.classes")
 
 
 def test_a_read_out_among_classes_is_a_warning(folder: "DataFolder") -> None:
@@ -172,7 +208,7 @@ def test_a_split_is_never_a_class(folder: "DataFolder", names: tuple[str, ...]) 
     tree(folder, *names)
     (finding,) = folder.findings(need_packages=False)
     assert finding.startswith("error: data: 'test'")
-    assert f" and {SPLIT}; {CLASSES}" in finding
+    assert f",split' {SPLIT}; {CLASSES}" in finding
 
 
 def test_a_table_that_lies_there_is_named(folder: "DataFolder") -> None:
@@ -181,7 +217,9 @@ def test_a_table_that_lies_there_is_named(folder: "DataFolder") -> None:
     (folder.root / "LOT7" / "notes.csv").write_bytes(b"")
     finding = folder.findings(need_packages=False)[1]
     assert finding.startswith("error: data: 'LOT7', 'LOT8' look like lots or parts, not classes; ")
-    assert "; 'labels.xlsx', 'LOT7/notes.csv' lie there: make of them a manifest.csv with the columns path, " in finding
+    assert (
+        "; 'labels.xlsx', 'LOT7/notes.csv' lie there: make of them a manifest.csv with the first line 'path," in finding
+    )
 
 
 def test_a_manifest_in_the_folder_above_is_named(folder: "DataFolder") -> None:
@@ -195,8 +233,12 @@ def test_a_manifest_in_the_folder_above_is_named(folder: "DataFolder") -> None:
     ("names", "looks", "columns"),
     [
         (("train/A/a.png", "val/A/b.png", "test/A/c.png"), "'test', 'train', 'val' look like train and test", SPLIT),
-        (("LOT7/0cyc/a.png", "LOT7/500cyc/b.png"), "'LOT7' looks like lots or parts", "cycles (of the read-out)"),
-        (("LOT7/A/a.png", "LOT8/A/b.png"), "'LOT7', 'LOT8' look like lots or parts", "package_id with the lot in it"),
+        (
+            ("LOT7/0cyc/a.png", "LOT7/500cyc/b.png"),
+            "'LOT7' looks like lots or parts",
+            "cycles' (cycles: of the read-out",
+        ),
+        (("LOT7/A/a.png", "LOT8/A/b.png"), "'LOT7', 'LOT8' look like lots or parts", "(package_id: with the lot in it"),
     ],
 )
 def test_no_root_is_proposed_that_reads_a_part_or_no_classes(
@@ -205,7 +247,7 @@ def test_no_root_is_proposed_that_reads_a_part_or_no_classes(
     tree(folder, *names)
     (finding,) = folder.findings()
     assert f"no class-named folders with images ({looks}" in finding
-    assert "; write a manifest.csv with the columns path, label" in finding
+    assert f"; {HEADER}" in finding
     assert columns in finding
     assert "data.root" not in finding
 
@@ -221,8 +263,8 @@ def test_one_split_of_several_is_read_with_a_warning(folder: "DataFolder") -> No
     folder.root = folder.root / "train"
     assert folder.findings(need_packages=False) == [
         (
-            "warning: train: 'test', 'val' lie beside it and are not read; to read them too, write a manifest.csv with "
-            f"the columns path, label, package_id and {SPLIT}, in {folder.root.parent}"
+            "warning: train: 'test', 'val' lie beside it and are not read; to read them too, "
+            f"{HEADER},split' {SPLIT}, in {folder.root.parent}"
         )
     ]
 

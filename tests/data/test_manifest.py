@@ -193,7 +193,7 @@ def test_empty_folder(folder: "DataFolder") -> None:
     assert folder.findings() == [
         (
             f"error: {folder.root}: holds no manifest.csv, no manifest.parquet and no class-named folders with images; "
-            "write a manifest.csv with the columns path, label and package_id"
+            "write a manifest.csv with the first line 'path,label,package_id'"
         )
     ]
 

@@ -110,6 +110,16 @@ def test_a_number_as_a_column_with_gaps_writes_it(value: int) -> None:
         ("1.2.0", "1.2"),
         ("З1", "31"),
         ("-17", "17"),
+        ("12-Jan", "1-Dec"),
+        ("12-Jan", "13-Jan"),
+        ("12-Foo", "1-12"),
+        ("P1.5", "P1-5"),
+        ("1.5", "1-5"),
+        ("é1", "e1"),
+        ("(1)(2)", "12"),
+        ("P17.dat", "P17"),
+        ("+1", "-1"),
+        ("A+", "A-"),
     ],
 )
 def test_names_of_two_parts(one: str, other: str) -> None:
@@ -181,6 +191,37 @@ def test_serials_that_look_like_powers_of_ten_are_other_parts(pairs: set[tuple[i
     assert spellings([f"{digit}E{power:02d}" for digit, power in sorted(pairs)]) == []
 
 
+SCHEMES = {
+    "trays": lambda one, other: f"A-{one}-{other}",
+    "coordinates": lambda one, other: f"x{one - 500}y{other}",
+    "letters": lambda one, other: f"P{one}{string.ascii_uppercase[other % 26]}",
+    "commas": lambda one, other: f"P{one},{other}",
+    "quoted": lambda one, other: f"'{one}-{other}",
+    "days": lambda one, other: f"{one % 28 + 1}-{('Jan', 'Mar', 'Dec')[other % 3]}",
+}
+"""Ways to number parts; two pairs of numbers that are written alike are one part."""
+
+
+@given(
+    st.sampled_from(sorted(SCHEMES)),
+    st.sets(st.tuples(st.integers(0, 1000), st.integers(0, 1000)), min_size=2, max_size=20),
+)
+def test_names_of_one_scheme_never_collide(scheme: str, pairs: set[tuple[int, int]]) -> None:
+    assert spellings(sorted({SCHEMES[scheme](*pair) for pair in pairs})) == []
+
+
+@given(st.integers(1, 10**5), st.integers(0, 9))
+def test_a_digit_more_is_another_part(number: int, digit: int) -> None:
+    for one, other in (
+        (f"P{number}", f"P{number}{digit}"),
+        (f"A-{number}", f"A-{digit or 1}{number}"),
+        (f"{number}.{digit + 1}", f"{number}{digit + 1}"),
+        (f"P{number},{digit}", f"P{number}{digit}"),
+        (f"{number}E+05", f"{number}"),
+    ):
+        assert spellings([one, other]) == []
+
+
 def test_hashes_are_no_spellings_of_each_other() -> None:
     hashes = [hashlib.sha256(str(number).encode()).hexdigest()[:6] for number in range(20_000)]
     assert spellings(hashes) == []
@@ -232,6 +273,19 @@ def test_hashes_are_no_spellings_of_each_other() -> None:
         ("P\u2776", "P1"),
         ("\U0001f15f17", "P17"),
         ("xⅶ", "XVII"),
+        ("1-12", "12-Jan"),
+        ("12.3", "12. Mär"),
+        ("MAR1", "1-Mar"),
+        ("17", "[17]"),
+        ("17", "+17"),
+        ("P17", "b'P17'"),
+        ("P17", "P17.TIF"),
+        ("LOT1.P7", "LOT1_P7"),
+        ("Prüf1", "PRUEF1"),
+        ("Prüf1", "PrÃ¼f1"),
+        ("2×3", "2x3"),
+        ("A\u22361", "A:1"),
+        ("օ1", "O1"),
         ("Ä1", unicodedata.normalize("NFD", "ä1")),
     ],
 )
