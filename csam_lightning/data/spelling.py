@@ -78,7 +78,8 @@ def part_key(name: str, *, gap: str = "") -> str:
     Alike are:
 
     - upper and lower case; full width, superscript and other forms of one character (Unicode's NFKC); digits of any
-      script; Cyrillic, Greek, Armenian and phonetic letters that look like Latin ones; characters that are invisible; spaces;
+      script; Cyrillic, Greek, Armenian and phonetic letters that look like Latin ones; characters that are
+      invisible; spaces;
     - dashes of any kind and the underscore, the slash and the colon: file names have the one in place of the other;
       so does a point beside a letter, ``LOT1.P7``;
     - a number and the same with a point and zeros, as a column of numbers with gaps is written; ``1,5`` and ``1.5``;

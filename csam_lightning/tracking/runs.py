@@ -156,7 +156,9 @@ def checkpoints_are_kept(client: "MlflowClient", run_id: str, artifacts: Mapping
     """
     place = _local_folder(client, run_id)
     checkpoints = [file for file, folder in artifacts.items() if folder == CHECKPOINTS and file.is_file()]
-    return place is None or not place.is_dir() or all(_same(file, place / CHECKPOINTS / file.name) for file in checkpoints)
+    if place is None or not place.is_dir():
+        return True
+    return all(_same(file, place / CHECKPOINTS / file.name) for file in checkpoints)
 
 
 def _same(file: Path, copy: Path) -> bool:
