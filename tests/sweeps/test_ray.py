@@ -87,7 +87,7 @@ def test_sweep_on_ray_survives_a_killed_cell_and_is_taken_up(scans_folder: Path,
     assert sweep.returncode == 1, said
     assert said.splitlines()[-1] == "error: 1 of 2 cells failed, see above; the others are done"
     assert "trainer.accelerator=abacus: " in said
-    assert "1 cells done, 1 failed, 2 impossible (listed above)" in said
+    assert "1 cell done, 1 failed, 2 impossible (listed above)" in said
     assert "cells: 1 done, 1 failed, 0 left" in said
     for fold in (0, 1):
         for epoch in (1, 8):
