@@ -20,7 +20,7 @@ AVERAGED_SECONDS = 3600.0
 """Time over which a bar's speed is averaged: folds side by side report at the same moment, which is no speed."""
 
 NARROWEST = 120
-"""Columns that a table needs."""
+"""Columns that a table needs; a pipe or a small terminal is treated as that wide."""
 
 
 @cache
@@ -33,11 +33,6 @@ def wide_console() -> Console:
     """Return a console on stdout, wide enough for a table also where it is a pipe."""
     on = Console(highlight=False)
     return on if on.width >= NARROWEST else Console(highlight=False, width=NARROWEST)
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number and its noun, with an s where there are several or none: ``1 cell``, ``2 cells``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def bar(on: Console) -> Progress:

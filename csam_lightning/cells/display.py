@@ -9,8 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from csam_lightning.evaluation.calibrated import rate_text
-from csam_lightning.progress import bar, console, counted, wide_console
+from csam_lightning.progress import bar, console, wide_console
 from csam_lightning.training.events import EpochEnded, Event, FoldEnded, FoldFailed
+from csam_lightning.wording import counted
 
 if TYPE_CHECKING:
     from csam_lightning.cells.result import CellResult
@@ -28,7 +29,6 @@ COLUMNS = {
     "val_precision": "precision",
     "val_recall": "recall",
 }
-"""Columns that a table needs; a pipe or a small terminal is treated as that wide."""
 OTHER_MIX = 0.1
 """Difference of a class's share from which two class mixes are no longer alike."""
 

@@ -221,7 +221,7 @@ def result_json(cell: Cell, result: CellResult, runs: RunIds) -> dict[str, Any]:
         "test": None if result.test is None else result.test.to_json(cell.classes),
         "test_single_mean": result.single_test,
         "sound": cell.config.sound if is_delamination(cell.classes) else None,
-        "prevalence": None if cell.config.prevalence is None else list(_prevalence(cell) or ()),
+        "prevalence": _prevalence(cell),
         "calibrated": None if result.calibrated is None else calibrated_json(result.calibrated, cell.classes),
         "seconds": result.seconds,
         "train_images_per_second": result.images / result.seconds if result.seconds else None,

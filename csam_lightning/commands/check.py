@@ -16,7 +16,7 @@ from csam_lightning.data.problems import Problem, errors_in, warnings_in
 from csam_lightning.data.selection import check_classes
 from csam_lightning.data.summary import summary, training_scans
 from csam_lightning.errors import InputError
-from csam_lightning.progress import counted
+from csam_lightning.wording import counted
 
 
 @dataclass(frozen=True)

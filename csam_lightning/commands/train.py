@@ -41,6 +41,9 @@ from csam_lightning.training.pool import FOLD_MODULES
 
 log = logging.getLogger(__name__)
 
+NO_PARAMS = ("folds", "sound", "prevalence")
+"""Settings that a later run of the same cell may change: a param of a run in MLflow never changes."""
+
 
 def train_cell(composed: DictConfig) -> None:
     """Run the cell that ``composed`` describes, by itself or as a job of a sweep."""
@@ -154,10 +157,8 @@ def _run(composed: DictConfig, cell: Cell, folder: Path, *, sweep: SweepRun | No
     OmegaConf.update(composed, "tracking.uri", without_password(uri))
     OmegaConf.update(composed, "augment.when", cell.config.augment.when.value)
     params = flatten(OmegaConf.to_container(composed, resolve=True))
+    params = {name: value for name, value in params.items() if name.partition(".")[0] not in NO_PARAMS}
     params["data.size"] = str(cell.size)  # null stands for all scans; a chart needs their number
-    params.pop("folds")  # a cell's run tells of all its folds, whichever this run asks for
-    params.pop("sound")  # a metric of the cell's run, which a later run may change
-    params = {name: value for name, value in params.items() if name.split(".")[0] != "prevalence"}  # the same
     if not trainer.cuda_graphs:
         params.pop("trainer.cuda_graphs")  # runs from before there was such a setting are no different
     return run_cell(

@@ -12,7 +12,7 @@ import numpy as np
 
 from csam_lightning.data.slips import told_apart
 from csam_lightning.errors import InputError
-from csam_lightning.progress import counted
+from csam_lightning.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd

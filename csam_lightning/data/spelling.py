@@ -72,8 +72,8 @@ WORDS = re.compile(r"[\W_]+")
 PADDING = re.compile(r"(?<![0-9])(?<![0-9][.,])0+(?=[0-9])")
 
 
-def part_key(name: str, *, gap: str = "") -> str:
-    """Return the key that all spellings of a part's name share; the key of a key is the key itself.
+def spellings(names: list[str]) -> list[list[str]]:
+    """Return the groups of different names that are spellings of one part, in the order of their first names.
 
     Alike are:
 
@@ -93,25 +93,9 @@ def part_key(name: str, *, gap: str = "") -> str:
     know), a date and the same at another time of the day, ``03/05/2024`` and ``05/03/2024`` and either with a date
     whose order is certain.
 
-    Args:
-        name: The name.
-        gap: What a space stands for.
-    """
-    return PADDING.sub("", plain_number(_plain(name, gap)))
-
-
-def part_keys(name: str) -> set[str]:
-    """Return the keys of a name, one for each way to read it; two spellings of one part share one.
-
     A space stands for nothing or for a dash; so does the soft hyphen, which is drawn at the end of a line alone. What
     else a number stands for: :func:`csam_lightning.data.numerals.other_readings`. An umlaut may be written with an e,
     and ``Ã¼`` is an ü in another code page. An accent makes another letter: ``é1`` and ``e1`` are two parts.
-    """
-    return {PADDING.sub("", reading) for reading in _readings(name, _plain(name, ""))}
-
-
-def spellings(names: list[str]) -> list[list[str]]:
-    """Return the groups of different names that are spellings of one part, in the order of their first names.
 
     Words of one length that differ by the places of their zeros, such as hexadecimal ``0a07`` and ``00a7``, are two.
     Where the names hold thousands in groups (``1,001``), ``1,000`` is no ``1``. ``12-Jan`` is a spelling of ``1-12``,

@@ -9,7 +9,7 @@ from csam_lightning.data.inspection import ImageCounts
 from csam_lightning.data.manifest import Manifest
 from csam_lightning.data.selection import Protocol, spans_text, workable_sizes
 from csam_lightning.data.survey import LookCount
-from csam_lightning.progress import counted
+from csam_lightning.wording import counted
 
 MOST_SIZES = 5  # image sizes that are listed one by one
 

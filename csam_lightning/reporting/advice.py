@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from csam_lightning.evaluation.clusters import Rate
+from csam_lightning.evaluation.calibrated import rate_text
 from csam_lightning.evaluation.operating_point import is_delamination
-from csam_lightning.progress import counted
 from csam_lightning.reporting.cells import ReportCell
 from csam_lightning.reporting.choice import OUR_RULE, Difference, Recommendation
 from csam_lightning.reporting.comparison import BY_LIKELIEST, Comparison, Group, work_shown
 from csam_lightning.reporting.evidence import ErrorRates
+from csam_lightning.wording import counted
 
 AGAIN = "Run the training command again: finished folds are not trained again."
 FEW_PACKAGES = 30
@@ -152,7 +152,7 @@ def _on(found: Recommendation) -> str:
 
 def _errors(rates: ErrorRates | None, classes: Sequence[str]) -> list[str]:
     if rates is not None:
-        escape, overkill = _share(rates.escape), _share(rates.overkill)
+        escape, overkill = rate_text(rates.escape), rate_text(rates.overkill)
         errors = f"{escape} of delaminated scans escape, and {overkill} of sound scans are overkilled"
         return [
             f"As the calibrated model judges, {errors}.",
@@ -161,10 +161,6 @@ def _errors(rates: ErrorRates | None, classes: Sequence[str]) -> list[str]:
     if is_delamination(classes):
         return [f"Escape and overkill are not among its results. {AGAIN}"]
     return []
-
-
-def _share(rate: Rate) -> str:
-    return f"{100 * rate.value:.1f} % ({100 * rate.low:.1f} to {100 * rate.high:.1f})"
 
 
 def _against_best(found: Recommendation) -> list[str]:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from csam_lightning.figures.style import styled
-from csam_lightning.progress import counted
 from csam_lightning.reporting import evidence
 from csam_lightning.reporting.advice import advise, cautions
 from csam_lightning.reporting.candidate_tables import candidate_table, data_size_table
@@ -20,6 +19,7 @@ from csam_lightning.reporting.selection import Selection
 from csam_lightning.reporting.sweep_items import cost_item, factor_item, grid_item, ranking_item
 from csam_lightning.reporting.tables import Table
 from csam_lightning.tracking.store import store_uri, without_password
+from csam_lightning.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,7 +15,6 @@ from csam_lightning.cells.shares import check_launcher
 from csam_lightning.cli import typed
 from csam_lightning.config import TrainConfig, check_values
 from csam_lightning.errors import InputError
-from csam_lightning.progress import counted
 from csam_lightning.sweeps.closing import SweepRefusedError, begun
 from csam_lightning.sweeps.folder import SweepFolder
 from csam_lightning.sweeps.launching import launch_planned_jobs_only
@@ -26,6 +25,7 @@ from csam_lightning.sweeps.summary import LOST, Summary, grouped, print_summary,
 from csam_lightning.sweeps.watch import progress_told
 from csam_lightning.tracking.store import store_uri, without_password
 from csam_lightning.tracking.sweep_run import SweepRun
+from csam_lightning.wording import counted
 
 
 class Sweep:

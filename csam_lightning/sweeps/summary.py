@@ -13,10 +13,11 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from csam_lightning.files import written_atomically
-from csam_lightning.progress import counted, wide_console
+from csam_lightning.progress import wide_console
 from csam_lightning.state import peek_state
 from csam_lightning.sweeps.folder import JobOutcome, SweepFolder
 from csam_lightning.sweeps.plan import SweepPlan
+from csam_lightning.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -179,10 +180,10 @@ def print_summary(summary: Summary) -> None:
     _print_failures(on, summary.failed)
     if summary.left:
         on.print(f"\nJobs that are not done: {summary.left}. The same command goes on with them.", markup=False)
-    on.print(f"\n{_counted(summary)}", markup=False)
+    on.print(f"\n{_tally(summary)}", markup=False)
 
 
-def _counted(summary: Summary) -> str:
+def _tally(summary: Summary) -> str:
     told = f"{counted(len(summary.done), 'cell')} done, {len(summary.failed)} failed"
     return f"{told}, {len(summary.impossible)} impossible (listed above)" if summary.impossible else told
 

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import os
 import re
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -134,34 +134,34 @@ def open_store(uri: str) -> "MlflowClient":
 
 
 def check_sqlite(file: Path) -> None:
-    """Check the header of a SQLite file and that its tables can be read.
+    """Check the header of a SQLite file and that its runs can be read.
 
     Raises:
-        InputError: The file is damaged.
+        InputError: The file is damaged, or holds something else.
     """
+    if not _is_sound(file):
+        raise InputError(
+            f"{file} must be an MLflow store, got a damaged file",
+            where="tracking.uri",
+            mend="move it away and run the training command again: finished cells are recorded in a new store",
+        )
+
+
+def _is_sound(file: Path) -> bool:
+    """Return whether the runs of a store can be read; also where it is locked, or may not be opened, as MLflow says."""
     import sqlite3
 
     with file.open("rb") as content:
-        header = content.read(len(SQLITE_HEADER))
-    if header == SQLITE_HEADER:
-        try:
-            connection = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)
-            try:
-                connection.execute("SELECT count(*) FROM runs LEFT JOIN experiments USING (experiment_id)").fetchone()
-            finally:
-                connection.close()
-        except sqlite3.OperationalError as error:
-            if "no such" not in str(error):  # locked, or not to be opened: MLflow says what is wrong
-                return
-        except sqlite3.DatabaseError:
-            pass
-        else:
-            return
-    raise InputError(
-        f"{file} must be an MLflow store, got a damaged file",
-        where="tracking.uri",
-        mend="move it away and run the training command again: finished cells are recorded in a new store",
-    )
+        if content.read(len(SQLITE_HEADER)) != SQLITE_HEADER:
+            return False
+    try:
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
+            connection.execute("SELECT count(*) FROM runs LEFT JOIN experiments USING (experiment_id)").fetchone()
+    except sqlite3.OperationalError as error:
+        return "no such" not in str(error)  # a table or a column
+    except sqlite3.DatabaseError:
+        return False
+    return True
 
 
 def ask_database(uri: str) -> None:

@@ -1,7 +1,5 @@
 """Folders that are no classes, by their names."""
 
-import time
-
 import pytest
 
 from csam_lightning.data.folder_names import kind, kinds
@@ -99,12 +97,11 @@ def test_what_names_do_not_decide_is_refused(names: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["test" + "1" * 200 + "x", "tc" * 100 + "x", "lot" + "a1" * 100 + "!", "1" * 200 + "x"]
+    "name", ["test" + "1" * 5000 + "x", "tc" * 2500 + "x", "lot" + "a1" * 2500 + "!", "1" * 5000 + "x"]
 )
-def test_long_names_are_judged_at_once(name: str) -> None:
-    started = time.perf_counter()
+def test_long_names_are_judged(name: str) -> None:
+    """An expression that tries all ways to part a name would not end."""
     assert kind(name) is None
-    assert time.perf_counter() - started < 1
 
 
 def test_masks_beside_images_are_no_classes() -> None:

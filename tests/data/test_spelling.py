@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csam_lightning.data.spelling import look, part_key, part_keys, shown, spellings
+from csam_lightning.data.spelling import look, shown, spellings
 
 DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d\u2043\u2796_"
 INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u200e\u200f\u202a\u202e\u2066\xad\ufe0f\U000e0100\u034f"
@@ -54,13 +54,11 @@ def changes(draw: st.DrawFn) -> tuple[str, str]:
 @given(changes())
 def test_a_single_change_makes_no_other_part(pair: tuple[str, str]) -> None:
     one, other = pair
-    assert part_keys(one) & part_keys(other)
     assert one == other or spellings([one, other]) == [[one, other]]
 
 
 @given(st.text(max_size=12) | ids)
-def test_the_key_of_a_key_is_the_key(name: str) -> None:
-    assert part_key(part_key(name)) == part_key(name)
+def test_what_is_seen_of_what_is_seen_is_the_same(name: str) -> None:
     assert look(look(name)) == look(name)
 
 

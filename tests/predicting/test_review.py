@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hydra import compose, initialize_config_module
 
 from csam_lightning.errors import InputError
 from csam_lightning.evaluation.conformal import Unit, least
@@ -137,3 +138,10 @@ def test_advice_names_a_lower_coverage_only_where_there_is_one_worth_trying() ->
         line = limits(made, ReviewRule(coverage=coverage))[0]
         assert "hardly any scan rules it out" in line
         assert line.endswith("out") if advice is None else advice in line
+
+
+@pytest.mark.parametrize("command", ["predict", "app"])
+def test_commands_have_the_rule_s_own_defaults(command: str) -> None:
+    with initialize_config_module("csam_lightning.conf", version_base="1.3"):
+        settings = compose(command, ["model=m", "output=out", *(["input=in"] if command == "predict" else [])])
+    assert ReviewRule(settings.coverage, settings.strange, settings.kind, Unit(settings.unit)) == ReviewRule()
