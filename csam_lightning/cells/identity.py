@@ -7,11 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from csam_lightning.cells.sources import source_of
 from csam_lightning.config import TrainConfig, When
 from csam_lightning.data.manifest import load_manifest
 from csam_lightning.data.plain import READING
 from csam_lightning.errors import InputError
-from csam_lightning.simulation.cached import cached_dataset
 from csam_lightning.training.fold_files import FoldFolder
 
 if TYPE_CHECKING:
@@ -120,10 +120,8 @@ def read_data(config: TrainConfig) -> "Manifest":
         InputError: Something about the data is wrong.
     """
     data = config.data
-    cache = Path(config.cache_dir).expanduser()
-    root = cached_dataset(data.simulation, cache) if data.simulation else Path(str(data.root)).expanduser()
     return load_manifest(
-        root,
+        source_of(data, config.cache_dir).root(),
         classes=data.classes,
         package_pattern=data.package_pattern,
         need_labels=True,

@@ -7,6 +7,7 @@ from pathlib import Path
 from csam_lightning.cells.cell import Cell
 from csam_lightning.cells.output import fold_figures
 from csam_lightning.cells.result import CellResult, fold_result
+from csam_lightning.cells.sources import source_of
 from csam_lightning.tracking.record import CellRecord, DatasetRecord, FoldRecord
 from csam_lightning.tracking.runs import CHECKPOINTS
 
@@ -89,7 +90,6 @@ def _operating_point(result: CellResult) -> dict[str, float]:
 
 
 def _dataset(cell: Cell) -> DatasetRecord:
-    data = cell.config.data
     counts = cell.table["label"].value_counts().to_dict()
     profile = {
         "training scans": len(cell.table),
@@ -97,6 +97,5 @@ def _dataset(cell: Cell) -> DatasetRecord:
         "packages": int(cell.table["package_id"].nunique()),
         **{f"class {name}": int(counts.get(name, 0)) for name in cell.classes},
     }
-    source = "csam_lightning.simulate" if data.root is None else str(Path(data.root).expanduser().absolute())
-    name = "simulated" if data.root is None else Path(source).name
-    return DatasetRecord(name, cell.fingerprint[:16], source, profile)
+    source = source_of(cell.config.data, cell.config.cache_dir)
+    return DatasetRecord(source.name, cell.fingerprint[:16], source.address, profile)

@@ -3,10 +3,10 @@
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from omegaconf import DictConfig
 
+from csam_lightning.cells.sources import source_of
 from csam_lightning.cli import typed
 from csam_lightning.config import DataConfig, check_data_values, check_seed
 from csam_lightning.data.folds import check_folds
@@ -37,7 +37,7 @@ def check_dataset(config: DictConfig) -> None:
     settings = typed(config, CheckConfig)
     check_data_values(settings.data)
     check_seed(settings.seed)
-    root = _root(settings)
+    root = source_of(settings.data, settings.cache_dir).root()
     manifest, problems = read_manifest(
         root,
         classes=settings.data.classes,
@@ -59,15 +59,6 @@ def check_dataset(config: DictConfig) -> None:
     if errors:
         sys.stdout.flush()
         raise InputError(verdict, where=str(root), mend="mend what is listed above")
-
-
-def _root(settings: CheckConfig) -> Path:
-    """Return the folder to look at; the simulated data set is made where it is not there yet."""
-    if settings.data.simulation is None:
-        return Path(str(settings.data.root)).expanduser()
-    from csam_lightning.simulation.cached import cached_dataset
-
-    return cached_dataset(settings.data.simulation, Path(settings.cache_dir).expanduser())
 
 
 def _size_problems(manifest: Manifest, settings: CheckConfig) -> Iterator[Problem]:

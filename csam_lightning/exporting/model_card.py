@@ -39,7 +39,8 @@ class Recorded:
 
     Attributes:
         run_id: The run.
-        source: Where its data set lay, or that it was simulated.
+        source: Where its data set came from, as Markdown.
+        caution: What every user of a model from that source must know; None: nothing.
         result: ``result.json``.
         scans: ``scans.csv``: every scan of the data set.
         predictions: ``predictions.csv``, ``label`` and ``fold`` as text; None where an older version kept none.
@@ -49,16 +50,12 @@ class Recorded:
 
     run_id: str
     source: str
+    caution: str | None
     result: Mapping[str, Any]
     scans: "pd.DataFrame"
     predictions: "pd.DataFrame | None"
     settings: Mapping[str, Any]
     tags: Mapping[str, str]
-
-    @property
-    def simulated(self) -> bool:
-        """Whether the scans are simulated."""
-        return bool(self.settings["data"].get("simulation"))
 
 
 def model_card(ensemble: "Ensemble", recorded: Recorded) -> str:
@@ -92,14 +89,14 @@ def _intended_use(ensemble: "Ensemble", recorded: Recorded) -> Iterator[str]:
     yield ""
     yield "It is not for releasing parts without a person, nor for scans of anything else: that a scan is unlike those"
     yield "it learned from shows in `distances`, which are large then."
-    if recorded.simulated:
+    if recorded.caution:
         yield ""
-        yield "**Trained on simulated scans: it shows how this program works, and is not for real parts.**"
+        yield f"**{recorded.caution}**"
 
 
 def _data(recorded: Recorded) -> Iterator[str]:
     scans = recorded.scans
-    yield f"Source: {'simulated by csam_lightning' if recorded.simulated else f'`{recorded.source}`'}."
+    yield f"Source: {recorded.source}."
     yield ""
     rows = []
     for name in [*recorded.result["out_of_fold"]["classes"], None]:

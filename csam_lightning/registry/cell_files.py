@@ -1,21 +1,19 @@
 """What a cell's run recorded, read back: the scans that its networks validated on, and its model card."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
 
+from csam_lightning.cells.sources import recorded_source
 from csam_lightning.errors import InputError
 from csam_lightning.evaluation.predictions import FILE as PREDICTIONS
 from csam_lightning.exporting.model_card import Recorded, model_card
 from csam_lightning.exporting.scans import validation_scans
-from csam_lightning.simulation.cached import cached_dataset
-from csam_lightning.simulation.config import SimulationConfig
 from csam_lightning.tracking.runs import FOLD, LEVEL_TAG
 
 if TYPE_CHECKING:
@@ -57,16 +55,22 @@ def card_of(store: "StoreReader", run: "StoredRun", ensemble: "Ensemble", folder
     cell = cell_of(store, run)
     read = partial(_read, store, cell, folder=folder, mend=TRAIN_AGAIN)
     has_predictions = store.download(cell.id, PREDICTIONS, folder) is not None
-    recorded = Recorded(
-        run_id=run.id,
-        source=cell.source,
-        result=read("result.json", reader=lambda file: json.loads(file.read_text())),
-        scans=read("scans.csv", reader=_table),
-        predictions=read(PREDICTIONS, reader=_table) if has_predictions else None,
-        settings=read("config.yaml", reader=_yaml),
-        tags=cell.tags,
-    )
+    settings = read("config.yaml", reader=_yaml)
+    result = read("result.json", reader=lambda file: json.loads(file.read_text()))
+    scans = read("scans.csv", reader=_table)
+    predictions = read(PREDICTIONS, reader=_table) if has_predictions else None
     try:
+        source = recorded_source(settings, cell.source)
+        recorded = Recorded(
+            run_id=run.id,
+            source=source.description,
+            caution=source.caution,
+            result=result,
+            scans=scans,
+            predictions=predictions,
+            settings=settings,
+            tags=cell.tags,
+        )
         return model_card(ensemble, recorded)
     except BROKEN as error:
         what = f"it does not record what a model card tells ({type(error).__name__}: {error})"
@@ -113,18 +117,12 @@ def _table(file: Path) -> "pd.DataFrame":
 
 
 def _data_root(store: "StoreReader", cell: "StoredRun", folder: Path) -> Path:
-    """Return the folder of the data set that a cell was trained on; a simulated one is made where it is not there."""
+    """Return the folder of the data set that a cell was trained on; it is made again where that is possible."""
     settings = _read(store, cell, "config.yaml", folder, reader=_yaml, mend=NAME_SCANS)
-    data = settings.get("data") if isinstance(settings, Mapping) else None
-    if isinstance(data, Mapping) and data.get("simulation"):
-        try:
-            simulation = TypeAdapter(SimulationConfig).validate_python(data["simulation"])
-            cache = Path(str(settings["cache_dir"])).expanduser()
-        except (ValidationError, KeyError) as error:
-            what = "its data set cannot be simulated any more"
-            raise InputError(what, where=f"run {cell.id}", mend=NAME_SCANS) from error
-        return cached_dataset(simulation, cache)
-    root = Path(cell.source)
+    try:
+        root = recorded_source(settings, cell.source).root()
+    except BROKEN as error:
+        raise InputError("its data set cannot be made again", where=f"run {cell.id}", mend=NAME_SCANS) from error
     if not (root.is_absolute() and root.is_dir()):
         raise InputError(f"its data set {root} is not there any more", where=f"run {cell.id}", mend=NAME_SCANS)
     return root

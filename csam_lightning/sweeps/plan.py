@@ -15,6 +15,7 @@ from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from csam_lightning.cells.identity import CellKey, read_data, settled
+from csam_lightning.cells.sources import source_of
 from csam_lightning.cli import one_line
 from csam_lightning.config import TrainConfig
 from csam_lightning.data.folds import check_folds
@@ -134,7 +135,7 @@ def _key(config: TrainConfig, known: dict[str, tuple["Manifest", str, bool]]) ->
     """Return the cell of ``config``; each data set is read once, however many cells it has."""
     config = settled(config)
     data = config.data
-    source = repr((data.kind, data.root, data.classes, data.package_pattern, data.protocol, data.simulation))
+    source = repr((source_of(data, config.cache_dir), data.classes, data.package_pattern, data.protocol))
     if source not in known:
         manifest = read_data(config)
         known[source] = (manifest, *identify(manifest))

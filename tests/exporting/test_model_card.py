@@ -1,5 +1,6 @@
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_fscore_support
 
+from csam_lightning.cells.sources import SimulatedSource
 from csam_lightning.evaluation.conformal import COVERAGE, Unit, promise
 from csam_lightning.exporting.model_card import Recorded, model_card
 from csam_lightning.model.ensemble import Ensemble
@@ -37,7 +39,8 @@ def recorded() -> Recorded:
     cell = {"data_size": 72, "image_size": 32, "batch_size": 8, "protocol": "grouped", "seed": 5, "arch": "resnet18"}
     return Recorded(
         run_id="r0",
-        source="/data/lot7",
+        source="`/data/lot7`",
+        caution=None,
         result={
             "cell": cell,
             "folds": [{"fold": 0}, {"fold": 3}],
@@ -49,7 +52,7 @@ def recorded() -> Recorded:
         scans=scans,
         predictions=pd.concat([tested.assign(fold="0"), tested.assign(fold="3")], ignore_index=True),
         settings={
-            "data": {"num_folds": 5, "simulation": None},
+            "data": {"num_folds": 5},
             "trainer": {"max_epochs": 20, "learning_rate": 0.001},
             "augment": {"rotation_degrees": 180.0, "contrast": 0.2, "when": "epoch"},
             "model": {"weights": None},
@@ -107,7 +110,9 @@ def test_card_tells_use_protocol_limits_and_fingerprint(ensemble: Ensemble, reco
     assert cells(card, "data") == ["`f0`"]
     assert cells(card, "commit") == ["`abc, with changes`"]
     assert "simulated" not in card
-    simulated = replace(recorded, settings={**recorded.settings, "data": {"num_folds": 2, "simulation": {"seed": 0}}})
+    source = SimulatedSource({"seed": 0}, Path("cache"))
+    settings = {**recorded.settings, "data": {"num_folds": 2}}
+    simulated = replace(recorded, source=source.description, caution=source.caution, settings=settings)
     card = model_card(ensemble, simulated)
     assert "**Trained on simulated scans: it shows how this program works, and is not for real parts.**" in card
     assert "- Not all folds were trained" not in card
