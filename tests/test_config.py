@@ -12,9 +12,9 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from csam_lightning.cells.cell import prepare_cell
+from csam_lightning.cells.composed import flatten
 from csam_lightning.cells.identity import read_data
 from csam_lightning.cli import typed
-from csam_lightning.commands.train import flatten
 from csam_lightning.config import Arch, TrainConfig, check_values
 from csam_lightning.errors import InputError
 from csam_lightning.machine.processes import usable_cores

@@ -3,7 +3,7 @@
 import copy
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from csam_lightning.cells.composed import cell_settings
 from csam_lightning.cells.identity import CellKey, read_data, settled
 from csam_lightning.cells.sources import source_of
 from csam_lightning.cli import one_line
@@ -89,12 +90,11 @@ class SweepPlan:
         return sum(len(key.chosen_numbers) - len(key.unfinished_numbers) for key in self.cells.values())
 
 
-def plan_sweep(config: DictConfig, settings: Callable[[DictConfig], TrainConfig]) -> SweepPlan:
+def plan_sweep(config: DictConfig) -> SweepPlan:
     """Work out the cells that a multirun asks for.
 
     Args:
         config: The multirun's composed configuration, with its ``hydra`` node.
-        settings: Turns a job's composed configuration into checked settings.
 
     Raises:
         HydraException: The command line cannot be read.
@@ -108,7 +108,7 @@ def plan_sweep(config: DictConfig, settings: Callable[[DictConfig], TrainConfig]
     for overrides in track(jobs, description="planning the sweep", total=len(jobs)):
         label = " ".join(override for override in overrides if override not in common)
         try:
-            key = _key(settings(_composed(config, loader, overrides)), known)
+            key = _key(cell_settings(_composed(config, loader, overrides)), known)
         except (InputError, OmegaConfBaseException) as error:
             impossible.append(ImpossibleJob(label, one_line(error)))
         else:

@@ -12,8 +12,6 @@ from omegaconf.errors import OmegaConfBaseException
 from csam_lightning.cells.locks import sweep_locked_if_free
 from csam_lightning.cells.settling import settle
 from csam_lightning.cells.shares import check_launcher
-from csam_lightning.cli import typed
-from csam_lightning.config import TrainConfig, check_values
 from csam_lightning.errors import InputError
 from csam_lightning.sweeps.closing import SweepRefusedError, begun
 from csam_lightning.sweeps.folder import SweepFolder
@@ -43,7 +41,7 @@ class Sweep:
         """
         store_uri(config.tracking.uri)
         self.folder = SweepFolder(Path(config.hydra.sweep.dir).absolute())
-        self.plan = plan_sweep(config, job_settings)
+        self.plan = plan_sweep(config)
         if not self.plan.cells:
             raise InputError(
                 f"none of the sweep's {len(self.plan.impossible)} jobs can run",
@@ -103,19 +101,6 @@ class BeginSweep(Callback):
             launch_planned_jobs_only()
         except (InputError, HydraException, OmegaConfBaseException, OSError) as error:
             raise SweepRefusedError(error) from error
-
-
-def job_settings(composed: DictConfig) -> TrainConfig:
-    """Return a job's checked settings.
-
-    Raises:
-        InputError: A value makes no sense.
-        OmegaConfBaseException: An interpolation cannot be resolved, or a mandatory value is not given.
-    """
-    config = typed(composed, TrainConfig)
-    check_values(config)
-    store_uri(config.tracking.uri)
-    return config
 
 
 def told(plan: SweepPlan) -> str:

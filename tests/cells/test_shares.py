@@ -10,11 +10,11 @@ from hydra import compose, initialize_config_module
 from omegaconf import DictConfig, OmegaConf
 
 from csam_lightning.cells import shares as sharing
+from csam_lightning.cells.composed import cell_settings
 from csam_lightning.cells.shares import with_share_of_machine
 from csam_lightning.config import TrainConfig
 from csam_lightning.machine import processes
 from csam_lightning.sweeps import closing
-from csam_lightning.sweeps.session import job_settings
 
 GIGABYTE = 10**9
 
@@ -25,7 +25,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
     monkeypatch.setattr(sharing, "usable_cores", lambda: 8)
     monkeypatch.setattr(sharing, "usable_memory", lambda: 1000 * GIGABYTE)
     with initialize_config_module("csam_lightning.conf", version_base="1.3"):
-        return job_settings(compose("train", [f"cache_dir={tmp_path}"]))
+        return cell_settings(compose("train", [f"cache_dir={tmp_path}"]))
 
 
 def launcher(**settings: object) -> DictConfig:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from csam_lightning.commands import train as train_cell
+from csam_lightning.cells import composed
 from csam_lightning.machine import cpu
 
 if TYPE_CHECKING:
@@ -32,23 +32,23 @@ def warned(caplog: pytest.LogCaptureFixture, **settings: str) -> list[str]:
     """Return what a user is told of a training with these settings."""
     trainer = SimpleNamespace(**{"accelerator": "auto", "precision": "bf16-mixed", **settings})
     caplog.clear()
-    train_cell._warn_of_slow_bf16(cast("TrainerConfig", trainer))
+    composed._warn_of_slow_bf16(cast("TrainerConfig", trainer))
     return caplog.messages
 
 
 def test_user_is_told_that_bf16_will_be_slow(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     told = partial(warned, caplog)
-    monkeypatch.setattr(train_cell, "free_gpu_memory", list)
-    monkeypatch.setattr(train_cell, "lacks_bf16", lambda: True)
+    monkeypatch.setattr(composed, "free_gpu_memory", list)
+    monkeypatch.setattr(composed, "lacks_bf16", lambda: True)
     for accelerator in ("cpu", "auto"):
         [message] = told(accelerator=accelerator)
         assert "many times as long as with trainer.precision=32-true" in message
     assert not told(precision="32-true")
     assert not told(accelerator="gpu")
-    monkeypatch.setattr(train_cell, "free_gpu_memory", lambda: pytest.fail("nothing depends on it, and it takes time"))
+    monkeypatch.setattr(composed, "free_gpu_memory", lambda: pytest.fail("nothing depends on it, and it takes time"))
     assert not told(precision="32-true")
-    monkeypatch.setattr(train_cell, "free_gpu_memory", lambda: [10**9])
+    monkeypatch.setattr(composed, "free_gpu_memory", lambda: [10**9])
     assert not told()
     assert told(accelerator="cpu")
-    monkeypatch.setattr(train_cell, "lacks_bf16", lambda: False)
+    monkeypatch.setattr(composed, "lacks_bf16", lambda: False)
     assert not told(accelerator="cpu")

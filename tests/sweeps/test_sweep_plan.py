@@ -18,7 +18,7 @@ from csam_lightning.simulation.workers import worker_pool
 from csam_lightning.sweeps import plan as planning
 from csam_lightning.sweeps.estimate import Speed, work
 from csam_lightning.sweeps.plan import SweepPlan, plan_sweep
-from csam_lightning.sweeps.session import _description, job_settings, told
+from csam_lightning.sweeps.session import _description, told
 from tests.conftest import write_scans
 
 CONF = Path(__file__).parents[2] / "conf" / "experiment"
@@ -27,7 +27,7 @@ CONF = Path(__file__).parents[2] / "conf" / "experiment"
 def planned(scans: Path, *overrides: str) -> SweepPlan:
     base = ["data=folder", f"data.root={scans}", "data.num_folds=3", f"cache_dir={scans.parent}/cache"]
     with initialize_config_module("csam_lightning.conf", version_base="1.3"):
-        return plan_sweep(multirun(*base, f"output_dir={scans.parent}/outputs", *overrides), job_settings)
+        return plan_sweep(multirun(*base, f"output_dir={scans.parent}/outputs", *overrides))
 
 
 def multirun(*overrides: str) -> DictConfig:
@@ -132,7 +132,7 @@ def test_shipped_experiments_hold_no_impossible_job(tmp_path: Path, monkeypatch:
 
     def plan(*overrides: str) -> SweepPlan:
         with initialize_config_module("csam_lightning.conf", version_base="1.3"):
-            return plan_sweep(multirun(f"output_dir={tmp_path}/outputs", *overrides), job_settings)
+            return plan_sweep(multirun(f"output_dir={tmp_path}/outputs", *overrides))
 
     for file in sorted(CONF.glob("*.yaml")):
         # its axes of image and batch sizes are those of other experiments; 140 cells take half a minute to compose
