@@ -47,6 +47,12 @@ NAMES = {kind: re.compile(expression) for kind, expression in _EXPRESSIONS.items
 """Whole names as :func:`_folded` writes them, by what they stand for. A number alone is judged by :func:`kinds`."""
 
 
+_WITHIN: dict[Kind, re.Pattern[str]] = {
+    kind: re.compile(rf"(?<![^\W_])(?:{_EXPRESSIONS[kind]})(?![^\W_])") for kind in ("split", "date", "read-out")
+}
+"""What may stand within a name, between signs that are neither letters nor digits: ``images_train``."""
+
+
 def kind(name: str) -> Kind | None:
     """Return what the name of a folder stands for, a number alone aside; None where it may be a class."""
     folded = _folded(name)
@@ -66,7 +72,8 @@ def kinds(names: Sequence[str]) -> dict[str, Kind]:
     Numbers alone are read-outs, unless they count from 0 or 1 without a gap, as codes of classes do, or are all so
     small that they may be grades. Numbers from 0 between what all names share are read-outs too, unless they are
     percents or a word for a grade stands before them. Several months or days are dates, words for before and after
-    are read-outs; masks are none of the classes beside images.
+    are read-outs; masks are none of the classes beside images. Where every name holds a part of one kind, such as
+    ``images_train`` and ``images_test``, and the parts differ, all are of that kind.
     """
     found = {name: kind(name) for name in names}
     found |= _side_by_side(names)
@@ -74,8 +81,9 @@ def kinds(names: Sequence[str]) -> dict[str, Kind]:
     if not any(found[name] == "read-out" for name in names if name not in dimensions):
         found |= dict.fromkeys(dimensions)
     numbers = {name: int(name) for name in names if found[name] is None and re.fullmatch("[0-9]{1,18}", name)}
-    if "lot" in found.values():  # where there is a P10, P9 is none of the classes
-        found |= {name: "lot" for name in names if re.fullmatch("[lwps][0-9]+", name.casefold())}
+    numbered = [name for name in names if re.fullmatch("[lwps][0-9]+", name.casefold())]
+    if "lot" in found.values() or 1 < len(numbered) == len(names):  # where there is a P10, P9 is no class
+        found |= dict.fromkeys(numbered, "lot")
     if any(found[name] == "read-out" and name.casefold().startswith("t") for name in names):  # t1 beside t0
         found |= {name: "read-out" for name in names if re.fullmatch("t[ _-]?[0-9]+", name.casefold())}
     shared = _numbers_between(names)
@@ -83,6 +91,7 @@ def kinds(names: Sequence[str]) -> dict[str, Kind]:
         found |= dict.fromkeys(names, "read-out")
     if not _are_codes(sorted(numbers.values())):
         found |= dict.fromkeys(numbers, "read-out")
+    found |= _within_all(names) if not any(found.values()) else {}
     return {name: kind for name, kind in found.items() if kind is not None}
 
 
@@ -101,6 +110,16 @@ def _side_by_side(names: Sequence[str]) -> dict[str, Kind]:
         if pair <= set(folded.values()):
             found |= {name: "read-out" for name in names if folded[name] in pair}
     return found
+
+
+def _within_all(names: Sequence[str]) -> dict[str, Kind]:
+    """Return what all names stand for where a part of each is a split, a read-out or a date, and the parts differ."""
+    folded = [_folded(name) for name in names if look(name).casefold() not in DIMENSIONS]
+    for kind, pattern in _WITHIN.items():
+        parts = [pattern.search(name) for name in folded]
+        if len(parts) == len(names) and all(parts) and len({part[0] for part in parts if part}) > 1:
+            return dict.fromkeys(names, kind)
+    return {}
 
 
 def _numbers_between(names: Sequence[str]) -> list[int]:

@@ -27,6 +27,7 @@ UNITS = _any_of(
     "k?cyc(?:l|le|les|s)? zyk(?:len|lus)? cicl[oi]s? cycli cykl[ie]? サイクル 循环 循環 k?_?tcs? tct ctc tst?",
     "h hr hrs hours? std stunden? heures? horas? ore uur godz(?:in|iny|iny)? 時間 小时 小時 min",
     "d days? tage? jours? dias? giorni dagen dni 天 日 w wk weeks? wochen? semaines? semanas? settimane weken 周 週",
+    "mo months? monate? mois mes(?:es|i)? maand(?:en)? miesiac(?:e|y)? か月 ヶ月 个月 個月 yr years? jahre?",
     "k x?[_-]?reflows?",
 )
 BEFORE_NUMBERS = _any_of(
@@ -41,6 +42,7 @@ STATES = _any_of(
 )
 PAIRS = (
     *({"vor", "nach"}, {"voor", "na"}, {"przed", "po"}, {"prima", "dopo"}, {"avant", "apres"}),
+    *({"fresh", "aged"}, {"unaged", "aged"}, {"new", "aged"}, {"new", "old"}, {"neu", "alt"}, {"neu", "gealtert"}),
     *({"antes", "despues"}, {"antes", "depois"}, {"前", "後"}, {"前", "后"}),
 )
 """Words for before and after that are read-outs only side by side."""

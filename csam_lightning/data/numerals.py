@@ -6,13 +6,16 @@ from collections.abc import Iterator, Sequence
 MOST_DIGITS = 30
 """Digits of a number that stands for a part; more is a damaged cell, or an attempt to use up memory."""
 
+KEPT_DIGITS = 15
+"""Digits that a spreadsheet keeps of a number (double precision)."""
+
 GROUPED = re.compile(r"([1-9][0-9]{0,2})([.,'])([0-9]{3})(?:\2[0-9]{3})*(?:(?!\2)[.,]0*)?")
 SCIENTIFIC = re.compile(r"([1-9][0-9]{0,2})(?:[.,]([0-9]*))?e\+([0-9]{1,2})|([1-9])[.,]([0-9]+)e([0-9]{1,2})")
 """A power of ten with its sign, as Excel, R and Python write it, or with a fraction, as Java does."""
 
 WHOLE = re.compile(r"([0-9]+)[.,]0*")
 DECIMAL = re.compile(r"([0-9]+),([0-9]+)")
-FLOAT = re.compile(r"(?<![0-9.,])([0-9]+)\.0(?=$|-)")  # 17.0 behind or before a name, as programs join columns
+FLOAT = re.compile(r"(?<![0-9.,])([0-9]+)[.,]0+(?=$|-|[a-z])")  # 17.0 behind or before a name, as programs join columns
 
 _YEAR, _MONTH, _DAY = "(?:19|20)[0-9]{2}", "0?[1-9]|1[0-2]", "0?[1-9]|[12][0-9]|3[01]"
 DATE = re.compile(
@@ -107,7 +110,8 @@ def is_maybe_grouped(text: str) -> bool:
 def rounded(texts: Sequence[str]) -> list[tuple[int, int]]:
     """Return the positions of powers of ten and of numbers that they are a rounding of: ``1.23457E+11``.
 
-    A spreadsheet shows numbers of twelve digits so, and saves what it shows. Of several numbers, the first is taken.
+    A spreadsheet shows numbers of twelve digits so, and saves what it shows. It keeps 15 digits of a longer number and
+    writes zeros for the others. Of several numbers, the first is taken.
     """
     powers = {at: found for at, text in enumerate(texts) if (found := _mantissa(text))}
     lengths = {(len(digits), total) for digits, total in powers.values()}
@@ -117,7 +121,18 @@ def rounded(texts: Sequence[str]) -> list[tuple[int, int]]:
             for length, total in lengths:
                 if len(text) == total > length:
                     numbers.setdefault((_round(text, length), total), at)
-    return [(numbers[found], at) for at, found in powers.items() if found in numbers]
+    return [(numbers[found], at) for at, found in powers.items() if found in numbers] + _shortened(texts)
+
+
+def _shortened(texts: Sequence[str]) -> list[tuple[int, int]]:
+    """Return the positions of numbers whose digits behind the 15th are zeros, and of a number that they may be."""
+    long = {at: text for at, text in enumerate(texts) if text.isascii() and text.isdigit() and len(text) > KEPT_DIGITS}
+    whole: dict[tuple[str, int], int] = {}
+    for at, text in long.items():
+        if text[KEPT_DIGITS:].strip("0"):
+            whole.setdefault((text[:KEPT_DIGITS], len(text)), at)
+    ends = {at: (text[:KEPT_DIGITS], len(text)) for at, text in long.items() if not text[KEPT_DIGITS:].strip("0")}
+    return [(whole[key], at) for at, key in ends.items() if key in whole]
 
 
 def _round(number: str, length: int) -> str:

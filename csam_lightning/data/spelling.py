@@ -27,7 +27,9 @@ CYRILLIC = str.maketrans(
 GREEK = str.maketrans("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαβεζηικνορτυχͿϳϜ", "ABEZHIKMNOPTYXabezhiknoptyxJjF")
 """The same, but for the small mu: it is the prefix of a unit, and µm is not mm."""
 
-LUNATE = str.maketrans("\u03f2\u03f9", "cC")  # Greek letters like a C, which NFKC turns into a sigma
+BEFORE_NFKC = str.maketrans({"\u03f2": "c", "\u03f9": "C", "\u2116": "No."})
+"""Greek letters like a C, which NFKC turns into a sigma, and the numero sign, which it writes without a point."""
+
 LATIN = str.maketrans(
     "\u0131\u0237\u0251\u0261ᴀʙᴄᴅᴇɢʜɪᴊᴋʟᴍɴᴏᴘꞯʀꜱᴛᴜᴠᴡʏᴢ",
     "ijagabcdeghijklmnopqrstuvwyz",
@@ -38,10 +40,10 @@ FRAMED = str.maketrans(
     {chr(start + at): chr(ord("A") + at) for start in (0x1F150, 0x1F170) for at in range(26)}  # white on black
 )
 ARMENIAN = str.maketrans("ՕՏԼՍՀօտլսհ", "OSLUHosluh")
-SIGNS = str.maketrans("\xd7\u2236\u223c\u2217", "x:~*")
+SIGNS = str.maketrans("\xd7\u2236\u223c\u2217\u066b\u066c", "x:~*.,")
 LETTERS = CYRILLIC | GREEK | ARMENIAN | LATIN | FRAMED | SIGNS
 SOFT_HYPHEN = "\xad"
-MARKS = re.compile("[\u034f\u115f\u1160\u180b-\u180f\u3164\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+MARKS = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 """Characters that no font draws but that are not of the category of format characters (Cf)."""
 
 PLAIN = re.compile("[\x00-\x7f\xc0-\xd6\xd8-\xff]*")  # nothing invisible, nothing that looks like something else
@@ -58,7 +60,7 @@ NO_FILE_NAME = str.maketrans("/\\:", "---")
 """What a file name cannot hold, and what stands there in its place."""
 
 QUOTED = re.compile(r"(?:=?[\"'`\s])+")  # '17 and ="17" are how a spreadsheet is made to keep text
-NUMBERED = re.compile(r"(?:#|n[or]\.)\s*(?=[0-9])")
+NUMBERED = re.compile(r"(?:#|n[or](?:\.|(?=\s))|n°)\s*(?=[0-9])")
 BEHIND = re.compile(r"[.,;:_\s]+$")
 FRAMES = re.compile(
     r"""b['"](.+)['"]|\[([^][]+)\]|\(([^()]+)\)|\+([0-9]+(?:[.,]0*)?)|(.*\w)\.(?:png|tiff?|bmp|jpe?g)"""
@@ -155,7 +157,7 @@ def look(text: str) -> str:
     """Return what a reader sees of a text: look-alike characters as one, invisible ones left out."""
     if PLAIN.fullmatch(text):
         return " ".join(text.split())
-    text = unicodedata.normalize("NFKC", text.replace(BLANK, " ").translate(LUNATE))
+    text = unicodedata.normalize("NFKC", text.replace(BLANK, " ").translate(BEFORE_NFKC))
     text = unicodedata.normalize("NFD", text).translate(LETTERS)
     seen = "".join(map(_seen, unicodedata.normalize("NFKC", text)))
     return " ".join(unicodedata.normalize("NFKC", seen).split())

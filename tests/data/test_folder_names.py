@@ -112,3 +112,25 @@ def test_masks_beside_images_are_no_classes() -> None:
 def test_dimensions_are_classes_and_days_are_none() -> None:
     assert kinds(["2D", "3D"]) == kinds(["2D", "3D", "void"]) == {}
     assert kinds(["2d", "7d"]) == dict.fromkeys(["2d", "7d"], "read-out")
+
+
+@pytest.mark.parametrize(
+    ("names", "meant"),
+    [
+        ("images_train images_test", "split"),
+        ("01_train 02_val 03_test", "split"),
+        ("trainA testA", "split"),
+        ("run_2024-05-03 run_2024-05-04", "date"),
+        ("1000TC_-55_150 500TC_-55_150", "read-out"),
+        ("3months 6months 12months", "read-out"),
+        ("fresh aged", "read-out"),
+        ("L1 L2 L3", "lot"),
+    ],
+)
+def test_names_that_differ_by_a_part_that_is_no_class(names: str, meant: str) -> None:
+    assert kinds(names.split()) == dict.fromkeys(names.split(), meant)
+
+
+@pytest.mark.parametrize("names", ["test_ok test_nok", "train_A crack", "500cyc_A 500cyc_D", "C1 C2", "L1 ok"])
+def test_names_that_share_a_part_or_of_which_one_has_none_may_be_classes(names: str) -> None:
+    assert kinds(names.split()) == {}
