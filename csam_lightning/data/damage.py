@@ -7,7 +7,8 @@ Decoders give half a picture of such a file without an error, so what each forma
   allow one. Those of progressive and of flat pictures do: zeros in the middle of such a file are not noticed. More
   than ``MOST_SCANS`` scans are refused too: no encoder writes so many, and thousands take minutes to decode.
 - TIFF: deflate strips must end with their checksum. LZW strips end with no long run of zero bytes and PackBits
-  strips hold none, since no encoder writes them; JPEG strips are checked as JPEG files are.
+  strips hold none, since no encoder writes them; JPEG strips are checked as JPEG files are, and JPEG tables must end
+  with EOI. Every strip must have a place in the file, and all rows a strip.
 - BMP: run-length data must end with their end mark.
 
 Zero bytes behind the end are padding, and sound. An uncompressed TIFF or BMP whose end is zero looks the same as one
@@ -28,6 +29,8 @@ ZERO_RUN = 16  # bytes: more zero codes than LZW, and more literal zeros than Pa
 JPEG_ZERO_RUN = 32  # bytes: 256 bits, more than one block of nothing but the shortest codes takes
 STRIPS, TILES = (273, 279), (324, 325)  # tags of offsets and of byte counts
 COMPRESSION, JPEG_TABLES = 259, 347
+HEIGHT, ROWS_PER_STRIP = 257, 278
+JPEG_END = b"\xff\xd9"
 LZW, JPEG, DEFLATE, PACKBITS = 5, 7, (8, 32946), 32773
 RLE = (1, 2)  # compressions of BMP
 RLE_END = b"\x00\x01"
@@ -122,7 +125,11 @@ def _may_be_zero(header: bytes, first: Mapping[int, int]) -> bool:
 
 
 def _tiff_damage(data: bytes, tags: Mapping[int, Any]) -> str | None:
-    compression = tags.get(COMPRESSION, 1)
+    compression, tables = tags.get(COMPRESSION, 1), bytes(tags.get(JPEG_TABLES, b""))
+    if _lacks_strips(tags):
+        return "its list of strips is damaged"
+    if compression == JPEG and tables and not tables.endswith(JPEG_END):
+        return "its JPEG tables are damaged"
     for number, strip in enumerate(_strips(data, tags)):
         if compression in DEFLATE:
             lost = not _inflates(strip)
@@ -131,13 +138,21 @@ def _tiff_damage(data: bytes, tags: Mapping[int, Any]) -> str | None:
         elif compression == PACKBITS:
             lost = bytes(ZERO_RUN) in bytes(strip)
         elif compression == JPEG:
-            tables = bytes(tags.get(JPEG_TABLES, b""))
             lost = _jpeg_damage(tables[:-2] + bytes(strip)[2:] if tables else bytes(strip)) is not None
         else:
             return None
         if lost:
             return f"the end of its strip {number + 1} is missing"
     return None
+
+
+def _lacks_strips(tags: Mapping[int, Any]) -> bool:
+    """Return whether a strip stands nowhere, or strips are too few for the picture's rows."""
+    offsets, counts = (tags.get(tag, ()) for tag in (TILES if TILES[0] in tags else STRIPS))
+    if not all(offsets) or not all(counts):
+        return True
+    rows = int(tags.get(ROWS_PER_STRIP) or 0)
+    return TILES[0] not in tags and 0 < len(offsets) * rows < tags[HEIGHT]
 
 
 def _strips(data: bytes, tags: Mapping[int, Any]) -> Iterator[memoryview]:

@@ -16,6 +16,9 @@ MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 WIDTH, HEIGHT, BITS, MEANING, COLOUR_MAP, SAMPLE_FORMAT = 256, 257, 258, 262, 320, 339
 STRIPS, TILES = 273, 324
 WHITE_IS_ZERO, SIGNED, FLOAT = 0, 2, 3
+MOST_BELOW_16_BITS = 2**14 - 1
+"""Samples of a 16-bit file that are all this low may come from a converter of 10, 12 or 14 bits."""
+
 KINDS_READ = "save it as 8- or 16-bit grey, RGB or palette"
 
 
@@ -49,13 +52,17 @@ def settled_samples(samples: NDArray[Any], tags: Mapping[int, Any], path: Path) 
     Pillow leaves 16-bit samples of which 0 is white as they are, though it inverts others.
 
     Raises:
-        InputError: Samples are negative, which Pillow takes for bright ones where they have 8 bits.
+        InputError: Samples are negative, which Pillow takes for bright ones where they have 8 bits. Or 0 is white, and
+            the samples do not show their range.
     """
     if samples.dtype == np.uint8 and SIGNED in tags.get(SAMPLE_FORMAT, ()) and samples.max() > np.iinfo(np.int8).max:
         low, high = int(samples.view(np.int8).min()), int(samples.view(np.int8).max())
         what = f"holds signed samples from {low} to {high}"
         raise InputError(what, where=str(path), mend="add 128 to them and save it as unsigned 8-bit grey")
     if samples.dtype == np.uint16 and tags.get(MEANING) == WHITE_IS_ZERO:
+        if samples.max() <= MOST_BELOW_16_BITS:
+            what = f"holds 16-bit samples up to {samples.max()} of which 0 is white; black may be 4095 or 65535"
+            raise InputError(what, where=str(path), mend="save it with 0 as black")
         return np.asarray(np.iinfo(np.uint16).max - samples)
     return samples
 

@@ -87,8 +87,9 @@ def _intended_use(ensemble: "Ensemble", recorded: Recorded) -> Iterator[str]:
     yield "look first at those that need it. It is for packages,"
     yield f"metallizations{f' ({seen})' if seen else ''}, scanner and settings like those of its data."
     yield ""
-    yield "It is not for releasing parts without a person, nor for scans of anything else: that a scan is unlike those"
-    yield "it learned from shows in `distances`, which are large then."
+    yield "It is not for releasing parts without a person, nor for scans of anything else."
+    if ensemble.novelty is not None:
+        yield "Large `distances` show that a scan is unlike those it learned from."
     if recorded.caution:
         yield ""
         yield f"**{recorded.caution}**"

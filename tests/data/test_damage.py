@@ -96,6 +96,15 @@ def test_messages_tell_what_is_missing(tmp_path: Path) -> None:
     assert refused(tmp_path / "scan", data[:-2]).endswith(f"is a damaged image (its end is missing){end}")
 
 
+def test_jpeg_tables_of_a_tiff_must_be_whole(tmp_path: Path) -> None:
+    data = encoded("jpeg in tiff")
+    with Image.open(io.BytesIO(data)) as image:
+        tables = bytes(image.tag_v2[347])  # type: ignore[attr-defined]
+    lost = data.replace(tables, tables[:-100] + bytes(100))
+    assert lost != data
+    assert "is a damaged image (its JPEG tables are damaged)" in refused(tmp_path / "scan", lost)
+
+
 def test_an_ancillary_chunk_may_have_a_wrong_checksum(tmp_path: Path) -> None:
     data = encoded("png")
     chunk = struct.pack(">I4s", 2, b"prVt") + b"xy" + struct.pack(">I", zlib.crc32(b"other"))

@@ -49,6 +49,19 @@ def test_white_is_zero(tmp_path: Path, bits: int, compression: int) -> None:
     assert np.array_equal(read_grey(file), RAMP)
 
 
+def test_white_is_zero_with_samples_that_do_not_show_their_range(tmp_path: Path) -> None:
+    file = tiff(tmp_path / "scan.tif", (4095 - RAMP * 16).astype("<u2").tobytes(), {258: 16, 262: 0})
+    what = "holds 16-bit samples up to 4095 of which 0 is white; black may be 4095 or 65535"
+    assert refusal(file) == f"{what}; save it with 0 as black"
+
+
+def test_strips_that_stand_nowhere_or_are_too_few(tmp_path: Path) -> None:
+    data = RAMP.astype("u1").tobytes()
+    for tags in ({273: 0}, {279: 0}, {278: SIDE // 2}):
+        file = tiff(tmp_path / "scan.tif", data, {258: 8, 262: 1, **tags})
+        assert "is a damaged image (its list of strips is damaged)" in refusal(file)
+
+
 def test_of_signed_samples_only_those_that_are_not_negative_are_read(tmp_path: Path) -> None:
     file = tiff(tmp_path / "scan.tif", (RAMP - 128).astype("i1").tobytes(), {258: 8, 262: 1, 339: 2})
     mend = "add 128 to them and save it as unsigned 8-bit grey"

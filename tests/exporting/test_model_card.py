@@ -118,14 +118,16 @@ def test_card_tells_use_protocol_limits_and_fingerprint(ensemble: Ensemble, reco
     assert "- Not all folds were trained" not in card
 
 
-def test_card_of_what_an_older_version_or_a_poorer_data_set_left(recorded: Recorded) -> None:
+def test_card_of_what_an_older_version_or_a_poorer_data_set_left(ensemble: Ensemble, recorded: Recorded) -> None:
     result = {**recorded.result, "test": None, "cell": {**recorded.result["cell"], "protocol": "published"}}
     unknown = dict.fromkeys(("package_id", "metallization", "cycles"), float("nan"))
     scans = recorded.scans.assign(**unknown)
     bare = Ensemble([network(0)], replace(FACTS, folds=(3,)))
+    assert "`distances`" in model_card(ensemble, recorded)
     card = model_card(bare, replace(recorded, result=result, scans=scans, predictions=None))
     assert "Not calibrated, no coverage or novelty: the model was validated under the published protocol" in card
     assert "- There was no test split" in card
+    assert "`distances`" not in card
     assert "- Its scores promise too much: validation scans share packages with training." in card
     assert "- It does not tell scans that are unlike those it learned from." in card
     assert "Of the cell's folds 0, 3, not of this model's alone." in card
